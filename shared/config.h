@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Config: /etc/auspex/auspex.yaml as a value. Reading it is shared/config_yaml.h's business.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shared/decision.h"
+
+namespace auspex {
+
+enum class Backend : uint8_t { kAuto, kCpu, kCuda };
+enum class OrderShape : uint8_t { kLog, kLinear };
+enum class MigMode : uint8_t { kOff, kAdvise, kApply };
+
+// A list matches any of its values; an empty list matches everything.
+struct RuleMatch {
+  std::vector<std::string> partition, account, user, qos, name;
+};
+
+struct Rule {
+  RuleMatch match;
+  Mode mode = Mode::kObserve;
+  std::optional<double> risk;
+};
+
+struct Config {
+  std::string socket = "/run/auspex/auspex.sock";
+  uint32_t deadline_us = 2000;
+  Backend backend = Backend::kAuto;
+  std::string model = "/var/lib/auspex/runtime.auspex";
+  Mode mode = Mode::kObserve;
+  double risk = 0.10;
+  std::string slurm_user = "slurm";
+  struct Order {
+    uint32_t weight = 0;
+    OrderShape shape = OrderShape::kLog;
+  } order;
+  struct Limits {
+    uint32_t floor_min = 10;
+    uint32_t round_min = 5;
+    double margin = 1.1;
+  } limits;
+  struct Guard {
+    uint32_t lead_min = 5;
+    uint32_t steps = 3;
+  } guard;
+  std::vector<Rule> rules;
+  struct Mig {
+    MigMode mode = MigMode::kAdvise;
+    double headroom = 0.10;
+    std::map<std::string, std::string> partitions;  // partition -> GPU model
+    std::map<std::string, std::string> types;       // MIG profile -> the site's GRES type
+  } mig;
+};
+
+}  // namespace auspex

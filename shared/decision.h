@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decision: what happens to one submission, and the reason. Edits: its part that reaches Slurm.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "shared/prediction.h"
+
+namespace auspex {
+
+enum class Mode : uint8_t { kOff, kObserve, kAdvise, kSoft, kGuarded, kHard };
+std::string_view mode_name(Mode mode);
+
+// Why a decision is as it is. The first that applies wins, in this order.
+enum class Why : uint8_t {
+  kModeOff,        // the rule says off
+  kOptOut,         // #AUSPEX off, AUSPEX=off
+  kInteractive,    // salloc, srun
+  kTimeMin,        // the user gave --time-min
+  kSignal,         // --signal counts back from the limit
+  kDeadline,       // --deadline
+  kReservation,    // --reservation
+  kNoLimitAsked,   // nothing to tighten
+  kNoModel,        // the daemon has no model
+  kSoftRefused,    // soft needs Slurm 25.05.4 with time_min_as_soft_limit
+  kNotBelowAsked,  // the predicted limit is not below what was asked
+  kModel,          // the model's quantile
+};
+std::string_view why_name(Why why);
+
+// Applied by the plugin after checking; an empty optional leaves the field as it is.
+struct Edits {
+  std::optional<uint32_t> time_limit_min, time_min_min;
+  std::optional<int32_t> site_factor;  // relative to Slurm's NICE_OFFSET; higher goes first
+  std::optional<std::string> tres_per_job, tres_per_node, tres_per_socket, tres_per_task;
+  std::optional<std::string> comment, admin_comment;
+  std::optional<std::string> message;  // one line for the user
+
+  bool operator==(const Edits&) const = default;
+};
+
+struct Decision {
+  Mode mode = Mode::kOff;
+  int rule = -1;  // index into the YAML's rules; -1 = the default
+  Why why = Why::kModeOff;
+  std::optional<uint32_t> asked_min;    // the user's limit
+  std::optional<uint32_t> applied_min;  // the limit the job gets; equals asked_min when unchanged
+  std::optional<uint32_t> proposed_min; // what the quantile says, also where the mode applies nothing
+  double quantile_level = 0;            // 1 - risk of the matching rule
+  std::optional<Prediction> prediction;
+  Edits edits;
+
+  bool changed() const { return applied_min != asked_min; }
+};
+
+}  // namespace auspex

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// ModelFile: one checksummed, schema-checked file, used as it lies in memory.
+//
+// It is read into a mapping of our own rather than mapped itself: a file that somebody overwrites
+// in place would change under the daemon, and one cut short would end it with SIGBUS.
+//
+// Layout: 64 header bytes (magic "AUSPEXMF", u32 version, u32 zero, u64 payload bytes, u64 XXH3 of
+// the payload, zeros), then the FlatBuffer of model.fbs. Little-endian.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "shared/features.h"
+#include "shared/result.h"
+
+namespace auspex {
+
+inline constexpr uint32_t kModelFileVersion = 1;
+
+// One job as the network reads it: rows of the first layer to sum, and z-scored numbers.
+struct EncodedJob {
+  std::array<uint32_t, kCategoryCount> rows{};
+  uint32_t row_count = 0;
+  std::array<float, kNumberCount> numbers{};
+};
+
+struct LayerView {
+  uint32_t inputs = 0;
+  uint32_t outputs = 0;
+  const float* weights = nullptr;  // Shape: [inputs][outputs]
+  const float* bias = nullptr;     // Shape: [outputs]
+  bool relu = false;
+};
+
+struct ModelSummary {
+  std::string id;          // first 8 hex digits of the checksum
+  std::string trained_on;
+  int64_t created_s = 0;
+  uint64_t bytes = 0;
+  uint64_t parameters = 0;
+  std::vector<std::pair<std::string, uint32_t>> categories;  // field -> known values; unused: 0
+  std::vector<uint32_t> layer_sizes;  // inputs, hidden..., outputs
+};
+
+class ModelFile {
+ public:
+  // Errors: names the file and what is wrong: absent, truncated, altered (checksum), newer
+  // version, other feature version, shapes that do not fit. Threads: the result is immutable.
+  static Result<std::shared_ptr<const ModelFile>> open(const std::string& path);
+
+  ~ModelFile();
+  ModelFile(const ModelFile&) = delete;
+  ModelFile& operator=(const ModelFile&) = delete;
+
+  // An unseen value takes its field's "unknown" row, a missing one its "missing" row.
+  EncodedJob encode(const Features& features) const;
+
+  std::span<const LayerView> layers() const { return layers_; }
+  uint32_t max_width() const { return max_width_; }  // widest layer output
+  const ModelSummary& summary() const { return summary_; }
+
+ private:
+  ModelFile() = default;
+  Status bind(const std::string& path);
+
+  const uint8_t* memory_ = nullptr;
+  size_t memory_size_ = 0;
+  std::vector<LayerView> layers_;
+  uint32_t max_width_ = 0;
+  const uint8_t* lookup_ = nullptr;  // CategoryEntry[lookup_mask_ + 1]
+  uint64_t lookup_mask_ = 0;
+  struct FieldRows {
+    int32_t missing, unknown;
+  };
+  std::array<FieldRows, kCategoryCount> field_rows_{};
+  struct Scale {
+    float median, mean, inverse_sd;
+  };
+  std::array<Scale, kNumberCount> scales_{};
+  ModelSummary summary_;
+};
+
+// What a trainer hands over. Row numbers: [0, one-hot rows), then the numbers' rows.
+struct ModelContent {
+  struct Field {
+    int32_t missing_row = -1, unknown_row = -1;
+    std::vector<std::pair<uint64_t, uint32_t>> rows;  // category hash -> row
+  };
+  struct Number {
+    float median = 0, mean = 0, sd = 1;
+  };
+  struct Layer {
+    uint32_t inputs = 0, outputs = 0;
+    std::vector<float> weights, bias;  // Shape: [inputs][outputs], [outputs]
+    bool relu = false;
+  };
+  std::string trained_on;
+  int64_t created_s = 0;
+  std::array<Field, kCategoryCount> fields;
+  std::array<Number, kNumberCount> numbers;
+  std::vector<Layer> layers;
+};
+
+// Written beside the target, synced, then renamed: the old file stays until the new one is whole.
+Status write_model_file(const std::string& path, const ModelContent& content);
+
+}  // namespace auspex

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Policy: the one place where it is decided what happens to a submission. A pure function, the
+// same for the daemon, the dry run and the replay.
+#pragma once
+
+#include "shared/config.h"
+#include "shared/decision.h"
+#include "shared/submission.h"
+
+namespace auspex {
+
+// prediction: nullptr when there is no model. Threads: any. Errors: none; in doubt the decision
+// is to leave the submission alone, with the reason in Decision::why.
+Decision decide(const Submission& submission, const Prediction* prediction, const Config& config);
+
+}  // namespace auspex
