@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between our types and the bytes of wire.fbs. Decoding verifies first and then checks meaning;
+// every size and offset of a hostile message is caught there.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ipc/protocol.h"
+#include "shared/decision.h"
+#include "shared/result.h"
+#include "shared/submission.h"
+
+namespace auspex::ipc {
+
+struct CallReport {
+  uint32_t last_call_us = 0;
+  uint64_t skipped = 0;
+  uint64_t timeouts = 0;
+  uint64_t failures = 0;
+  uint64_t refused = 0;
+
+  bool operator==(const CallReport&) const = default;
+};
+
+struct DecideRequest {
+  Submission submission;
+  CallReport report;
+  uint32_t slurm_version = 0;
+};
+
+struct DecideReply {
+  Edits edits;
+  std::chrono::microseconds deadline = kDefaultDeadline;
+};
+
+struct StatusRequest {};
+struct StatusReply {
+  std::string json;
+};
+struct ErrorReply {
+  std::string reason;
+};
+
+using Request = std::variant<DecideRequest, StatusRequest>;
+using Reply = std::variant<DecideReply, StatusReply, ErrorReply>;
+
+template <class Body>
+struct Message {
+  uint64_t id = 0;
+  Body body;
+};
+
+// Errors of both decoders: too large, not verifiable, other version (both named), a reply where a
+// request is due. Errors of both encoders: larger than kMaxMessageBytes.
+Result<std::vector<uint8_t>> encode(const Message<Request>& message);
+Result<std::vector<uint8_t>> encode(const Message<Reply>& message);
+Result<Message<Request>> decode_request(std::span<const uint8_t> bytes);
+Result<Message<Reply>> decode_reply(std::span<const uint8_t> bytes);
+
+}  // namespace auspex::ipc
