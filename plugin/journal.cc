@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugin/journal.h"
+
+#include "plugin/slurm_symbols.h"
+
+namespace auspex::plugin {
+
+void Journal::complain(size_t topic, int64_t now_ns, const std::string& line) {
+  Topic& state = topics_[topic];
+  int64_t next = state.next_ns.load(std::memory_order_relaxed);
+  if (now_ns < next || !state.next_ns.compare_exchange_strong(next, now_ns + kIntervalNs,
+                                                              std::memory_order_relaxed)) {
+    state.suppressed.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  const uint64_t suppressed = state.suppressed.exchange(0, std::memory_order_relaxed);
+  const std::string more =
+      suppressed == 0 ? "" : " (" + std::to_string(suppressed) + " more since the last such line)";
+  slurm_error("job_submit/auspex: %s; jobs pass unchanged%s", line.c_str(), more.c_str());
+}
+
+void Journal::tell(const std::string& line) { slurm_info("job_submit/auspex: %s", line.c_str()); }
+
+}  // namespace auspex::plugin
