@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/engine.h"
+
+#include <pwd.h>
+#include <sys/types.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+
+#include "shared/policy.h"
+
+namespace auspex {
+namespace {
+
+bool is_number(const std::string& text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+// NSS may ask a directory service and take its time: only at load, never while deciding.
+Result<uint32_t> uid_of(const std::string& user) {
+  if (is_number(user)) return static_cast<uint32_t>(std::stoul(user));
+  passwd entry{};
+  passwd* found = nullptr;
+  char buffer[16 * 1024];
+  const int error_number = getpwnam_r(user.c_str(), &entry, buffer, sizeof(buffer), &found);
+  if (found != nullptr) return static_cast<uint32_t>(found->pw_uid);
+  return Error{"user \"" + user + "\": " +
+               (error_number ? std::strerror(error_number) : "no such user")};
+}
+
+}  // namespace
+
+std::vector<std::string> resolve_users(Config& config) {
+  std::vector<std::string> warnings;
+  for (Rule& rule : config.rules) {
+    for (std::string& user : rule.match.user) {
+      const bool pattern = user.find_first_of("*?[") != std::string::npos;
+      if (pattern) {
+        warnings.push_back("rules: user \"" + user + "\": a wildcard matches uids, not names");
+      } else if (const auto uid = uid_of(user)) {
+        user = std::to_string(*uid);
+      } else {
+        warnings.push_back("rules: " + uid.error().message + "; this rule matches nobody by it");
+      }
+    }
+  }
+  return warnings;
+}
+
+std::vector<uint32_t> decide_uids(const Config& config, std::vector<std::string>& warnings) {
+  std::vector<uint32_t> uids = {0};
+  const auto slurm_user = uid_of(config.slurm_user);
+  if (!slurm_user) {
+    warnings.push_back("slurm_user: " + slurm_user.error().message +
+                       "; only root may ask for decisions");
+  } else if (*slurm_user != 0) {
+    uids.push_back(*slurm_user);
+  }
+  return uids;
+}
+
+Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& config) {
+  if (config.backend == Backend::kCuda) {
+    return Error{"backend: cuda is not part of this build; allowed here: auto, cpu"};
+  }
+  return RuntimePredictor::load(config.model);
+}
+
+Decision Engine::decide(const Submission& submission) const {
+  if (!predictor_) return auspex::decide(submission, nullptr, config_);
+  const Prediction prediction = predictor_->predict(submission);
+  return auspex::decide(submission, &prediction, config_);
+}
+
+}  // namespace auspex

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Engine: configuration and model, ready to decide. The daemon and the dry run hold the same one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/predictor.h"
+#include "shared/config.h"
+#include "shared/decision.h"
+#include "shared/result.h"
+
+namespace auspex {
+
+class Engine {
+ public:
+  // predictor may be null: every decision is then to leave the job alone (Why::kNoModel).
+  Engine(Config config, std::shared_ptr<const RuntimePredictor> predictor)
+      : config_(std::move(config)), predictor_(std::move(predictor)) {}
+
+  // Threads: any. Pure but for the clock that measures the prediction.
+  Decision decide(const Submission& submission) const;
+
+  const Config& config() const { return config_; }
+  const RuntimePredictor* predictor() const { return predictor_.get(); }
+
+ private:
+  Config config_;
+  std::shared_ptr<const RuntimePredictor> predictor_;
+};
+
+// Replaces the user names in the rules by uids, which is how a submission names its user.
+// Returns warnings: names that nobody has.
+std::vector<std::string> resolve_users(Config& config);
+
+// root and slurm_user: who may ask for decisions.
+std::vector<uint32_t> decide_uids(const Config& config, std::vector<std::string>& warnings);
+
+// Loads the model that the configuration names.
+// Errors: those of RuntimePredictor::load; "backend: cuda" where there is none.
+Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& config);
+
+}  // namespace auspex

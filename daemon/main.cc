@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// auspexd: reads the configuration and the model, listens, decides, until told to stop.
+#include <signal.h>
+#include <spdlog/async.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "daemon/reloader.h"
+#include "daemon/service.h"
+#include "ipc/server.h"
+
+namespace auspex {
+namespace {
+
+struct Options {
+  std::string config = "/etc/auspex/auspex.yaml";
+  std::string log_level = "info";
+};
+
+// Lines that cannot be written in time are dropped: a full pipe must not hold a submission up.
+void start_logging(const std::string& level) {
+  spdlog::set_default_logger(spdlog::create_async_nb<spdlog::sinks::stderr_color_sink_mt>("auspexd"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+  spdlog::set_level(spdlog::level::from_str(level));
+  spdlog::flush_on(spdlog::level::info);
+}
+
+// Blocked before any thread starts, so that all of them leave these to the loop.
+int take_over_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void announce(const Loaded& loaded) {
+  for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
+  const Config& config = loaded.engine->config();
+  bool guarded = config.mode == Mode::kGuarded;
+  for (const Rule& rule : config.rules) guarded = guarded || rule.mode == Mode::kGuarded;
+  if (guarded) {
+    spdlog::warn("mode guarded: this version has no guard yet: a shortened limit is not extended");
+  }
+  if (const auto* predictor = loaded.engine->predictor()) {
+    spdlog::info("model {} ({}), backend {}, mode {}", predictor->model().summary().id,
+                 config.model, predictor->backend(), mode_name(config.mode));
+  }
+}
+
+void on_signal(int signal_fd, ipc::Server& server, Reloader& reloader) {
+  signalfd_siginfo info{};
+  while (::read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+    if (info.ssi_signo == SIGHUP) {
+      sd_notify(0, "RELOADING=1");
+      reloader.request();
+    } else {
+      spdlog::info("stopping on {}", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+      server.stop();
+    }
+  }
+}
+
+void on_reloaded(Reloader& reloader, const std::string& socket, ipc::Server& server,
+                 DecisionService& service) {
+  auto outcome = reloader.take();
+  if (!outcome) return;
+  if (!*outcome) {
+    spdlog::error("reload refused, what was in use stays: {}", outcome->error().message);
+    service.reload_failed();
+  } else {
+    Loaded& loaded = **outcome;
+    if (loaded.engine->config().socket != socket) {
+      spdlog::warn("socket: a new path takes effect at the next start; still {}", socket);
+    }
+    spdlog::info("reloaded");
+    announce(loaded);
+    server.permit(loaded.decide_uids);
+    service.use(loaded.engine);
+  }
+  sd_notify(0, "READY=1");
+}
+
+int run(const Options& options) {
+  const int signal_fd = take_over_signals();
+  start_logging(options.log_level);
+
+  auto loaded = load_engine(options.config, /*model_required=*/false);
+  if (!loaded) {
+    spdlog::error("{}", loaded.error().message);
+    return 2;
+  }
+  announce(*loaded);
+  const std::string socket = loaded->engine->config().socket;
+  auto server = ipc::Server::listen({socket, loaded->decide_uids});
+  if (!server) {
+    spdlog::error("{}", server.error().message);
+    return 1;
+  }
+
+  DecisionService service(options.config, loaded->engine);
+  service.report_on(server->get());
+  Reloader reloader(options.config);
+  Status watched = (*server)->watch(signal_fd, [&] { on_signal(signal_fd, **server, reloader); });
+  if (watched) {
+    watched = (*server)->watch(reloader.ready_fd(),
+                               [&] { on_reloaded(reloader, socket, **server, service); });
+  }
+  if (!watched) {
+    spdlog::error("{}", watched.error().message);
+    return 1;
+  }
+
+  spdlog::info("auspexd " AUSPEX_VERSION " serves {}", socket);
+  sd_notify(0, "READY=1");
+  const Status served = (*server)->run(service);
+  sd_notify(0, "STOPPING=1");
+  if (!served) spdlog::error("{}", served.error().message);
+  return served ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace auspex
+
+int main(int argc, char** argv) {
+  auspex::Options options;
+  CLI::App app{"auspexd: predicts jobs at the gate of a Slurm cluster"};
+  app.set_version_flag("--version", AUSPEX_VERSION);
+  app.add_option("--config", options.config, "configuration file")->capture_default_str();
+  app.add_option("--log-level", options.log_level, "how much is logged")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    const int code = app.exit(problem);
+    return code == 0 ? 0 : 2;
+  }
+  const int code = auspex::run(options);
+  spdlog::shutdown();
+  return code;
+}

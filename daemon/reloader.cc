@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/reloader.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "shared/config_yaml.h"
+
+namespace auspex {
+
+Result<Loaded> load_engine(const std::string& config_path, bool model_required) {
+  auto config = load_config(config_path);
+  if (!config) return config.error();
+  Loaded loaded;
+  loaded.warnings = resolve_users(*config);
+  loaded.decide_uids = decide_uids(*config, loaded.warnings);
+
+  std::shared_ptr<const RuntimePredictor> predictor;
+  if (auto found = load_predictor(*config)) {
+    predictor = *found;
+  } else if (model_required) {
+    return found.error();
+  } else {
+    loaded.warnings.push_back("no model: " + found.error().message + "; every job is left alone");
+  }
+  loaded.engine = std::make_shared<Engine>(std::move(*config), std::move(predictor));
+  return loaded;
+}
+
+Reloader::Reloader(std::string config_path)
+    : config_path_(std::move(config_path)), ready_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+Reloader::~Reloader() {
+  if (worker_.joinable()) worker_.join();
+  if (ready_fd_ >= 0) ::close(ready_fd_);
+}
+
+void Reloader::request() {
+  if (busy_) {
+    again_ = true;
+  } else {
+    start();
+  }
+}
+
+void Reloader::start() {
+  if (worker_.joinable()) worker_.join();
+  busy_ = true;
+  worker_ = std::thread([this] {
+    auto outcome = load_engine(config_path_, /*model_required=*/true);
+    {
+      const std::lock_guard lock(mutex_);
+      outcome_ = std::move(outcome);
+    }
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(ready_fd_, &one, sizeof(one));
+  });
+}
+
+std::optional<Result<Loaded>> Reloader::take() {
+  uint64_t count = 0;
+  if (::read(ready_fd_, &count, sizeof(count)) < 0) return std::nullopt;
+  std::optional<Result<Loaded>> outcome;
+  {
+    const std::lock_guard lock(mutex_);
+    outcome.swap(outcome_);
+  }
+  busy_ = false;
+  if (again_) {
+    again_ = false;
+    start();
+  }
+  return outcome;
+}
+
+}  // namespace auspex

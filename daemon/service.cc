@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/service.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+namespace auspex {
+namespace {
+
+using Microseconds = std::chrono::duration<double, std::micro>;
+
+nlohmann::json latency_json(const Histogram& histogram) {
+  const auto rounded = [&](double level) {
+    return static_cast<int64_t>(histogram.quantile_us(level) + 0.5);
+  };
+  return {{"calls", histogram.count()}, {"p50", rounded(.5)}, {"p99", rounded(.99)}};
+}
+
+std::string version_text(uint32_t version) {
+  if (version == 0) return "";
+  return std::to_string(version >> 16 & 0xff) + "." + std::to_string(version >> 8 & 0xff) + "." +
+         std::to_string(version & 0xff);
+}
+
+// Only what is ours or numeric: names that users choose do not enter the log.
+void log_decision(const Submission& s, const Decision& d) {
+  spdlog::debug("uid={} asked_min={} proposed_min={} applied_min={} mode={} why={}", s.user,
+                d.asked_min ? std::to_string(*d.asked_min) : "-",
+                d.proposed_min ? std::to_string(*d.proposed_min) : "-",
+                d.applied_min ? std::to_string(*d.applied_min) : "-", mode_name(d.mode),
+                why_name(d.why));
+}
+
+}  // namespace
+
+ipc::DecideReply DecisionService::decide(const ipc::DecideRequest& request) {
+  const auto start = std::chrono::steady_clock::now();
+  const Decision decision = engine_->decide(request.submission);
+  ++decisions_;
+  changed_ += decision.changed();
+  ++by_mode_[static_cast<size_t>(decision.mode)];
+  ++by_why_[static_cast<size_t>(decision.why)];
+  slurm_version_ = request.slurm_version;
+  count(request.report);
+  handling_.add(Microseconds(std::chrono::steady_clock::now() - start).count());
+  log_decision(request.submission, decision);
+  return {decision.edits, std::chrono::microseconds(engine_->config().deadline_us)};
+}
+
+void DecisionService::count(const ipc::CallReport& report) {
+  if (report.last_call_us != 0) seen_by_plugin_.add(report.last_call_us);
+  fallbacks_.skipped += report.skipped;
+  fallbacks_.timeouts += report.timeouts;
+  fallbacks_.failures += report.failures;
+  fallbacks_.refused += report.refused;
+}
+
+void DecisionService::use(std::shared_ptr<const Engine> engine) {
+  engine_ = std::move(engine);
+  ++reloads_;
+}
+
+std::string DecisionService::status_json() {
+  nlohmann::json modes = nlohmann::json::object(), reasons = nlohmann::json::object();
+  for (size_t i = 0; i < by_mode_.size(); ++i) {
+    modes[std::string(mode_name(static_cast<Mode>(i)))] = by_mode_[i];
+  }
+  for (size_t i = 0; i < by_why_.size(); ++i) {
+    reasons[std::string(why_name(static_cast<Why>(i)))] = by_why_[i];
+  }
+  nlohmann::json model = nullptr;
+  if (const auto* predictor = engine_->predictor()) {
+    const ModelSummary& summary = predictor->model().summary();
+    model = {{"id", summary.id},
+             {"path", engine_->config().model},
+             {"trained_on", summary.trained_on},
+             {"backend", predictor->backend()}};
+  }
+  const auto uptime = std::chrono::steady_clock::now() - start_;
+  nlohmann::json status = {
+      {"version", AUSPEX_VERSION},
+      {"pid", ::getpid()},
+      {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(uptime).count()},
+      {"config", config_path_},
+      {"mode", mode_name(engine_->config().mode)},
+      {"slurm", version_text(slurm_version_)},
+      {"model", model},
+      {"decisions", {{"total", decisions_}, {"changed", changed_}, {"by_mode", modes},
+                     {"by_why", reasons}}},
+      {"handling_us", latency_json(handling_)},
+      {"plugin_call_us", latency_json(seen_by_plugin_)},
+      {"fallbacks", {{"breaker_open", fallbacks_.skipped}, {"timeouts", fallbacks_.timeouts},
+                     {"unreachable", fallbacks_.failures}, {"refused", fallbacks_.refused}}},
+      {"reloads", {{"done", reloads_}, {"failed", failed_reloads_}}}};
+  if (server_ != nullptr) {
+    const auto& c = server_->counters();
+    status["connections"] = {{"open", server_->connections()},
+                             {"accepted", c.accepted},
+                             {"turned_away", c.turned_away},
+                             {"bad_messages", c.bad_messages},
+                             {"not_permitted", c.not_permitted}};
+  }
+  // Paths may hold any bytes: replaced, not thrown over.
+  return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace auspex

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// DecisionService: answers the server's requests from the engine in use, and counts.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "daemon/engine.h"
+#include "daemon/histogram.h"
+#include "ipc/server.h"
+
+namespace auspex {
+
+// Threads: the server's loop only.
+class DecisionService final : public ipc::Service {
+ public:
+  DecisionService(std::string config_path, std::shared_ptr<const Engine> engine)
+      : config_path_(std::move(config_path)), engine_(std::move(engine)) {}
+
+  ipc::DecideReply decide(const ipc::DecideRequest& request) override;
+  std::string status_json() override;
+
+  // The next request is decided by this one.
+  void use(std::shared_ptr<const Engine> engine);
+  void reload_failed() { ++failed_reloads_; }
+  void report_on(const ipc::Server* server) { server_ = server; }
+
+ private:
+  void count(const ipc::CallReport& report);
+
+  std::string config_path_;
+  std::shared_ptr<const Engine> engine_;
+  const ipc::Server* server_ = nullptr;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Histogram handling_, seen_by_plugin_;
+  ipc::CallReport fallbacks_;
+  std::array<uint64_t, 6> by_mode_{};   // index: Mode
+  std::array<uint64_t, 12> by_why_{};   // index: Why
+  uint64_t decisions_ = 0, changed_ = 0, reloads_ = 0, failed_reloads_ = 0;
+  uint32_t slurm_version_ = 0;
+};
+
+}  // namespace auspex
