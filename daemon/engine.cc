@@ -25,8 +25,8 @@ Result<uint32_t> uid_of(const std::string& user) {
   char buffer[16 * 1024];
   const int error_number = getpwnam_r(user.c_str(), &entry, buffer, sizeof(buffer), &found);
   if (found != nullptr) return static_cast<uint32_t>(found->pw_uid);
-  return Error{"user \"" + user + "\": " +
-               (error_number ? std::strerror(error_number) : "no such user")};
+  return Error{"user \"" + user +
+               "\": " + (error_number ? std::strerror(error_number) : "no such user")};
 }
 
 }  // namespace

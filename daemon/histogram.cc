@@ -6,7 +6,7 @@
 
 namespace auspex {
 namespace {
-const double kLogGrowth = std::log(1.05);
+constexpr double kLogGrowth = 0.04879016416943200;  // log(1.05)
 }  // namespace
 
 void Histogram::add(double us) {

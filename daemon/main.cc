@@ -25,7 +25,8 @@ struct Options {
 
 // Lines that cannot be written in time are dropped: a full pipe must not hold a submission up.
 void start_logging(const std::string& level) {
-  spdlog::set_default_logger(spdlog::create_async_nb<spdlog::sinks::stderr_color_sink_mt>("auspexd"));
+  spdlog::set_default_logger(
+      spdlog::create_async_nb<spdlog::sinks::stderr_color_sink_mt>("auspexd"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
   spdlog::set_level(spdlog::level::from_str(level));
   spdlog::flush_on(spdlog::level::info);

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace auspex {
@@ -13,7 +14,7 @@ using Microseconds = std::chrono::duration<double, std::micro>;
 
 nlohmann::json latency_json(const Histogram& histogram) {
   const auto rounded = [&](double level) {
-    return static_cast<int64_t>(histogram.quantile_us(level) + 0.5);
+    return std::lround(histogram.quantile_us(level));
   };
   return {{"calls", histogram.count()}, {"p50", rounded(.5)}, {"p99", rounded(.99)}};
 }
@@ -87,12 +88,15 @@ std::string DecisionService::status_json() {
       {"mode", mode_name(engine_->config().mode)},
       {"slurm", version_text(slurm_version_)},
       {"model", model},
-      {"decisions", {{"total", decisions_}, {"changed", changed_}, {"by_mode", modes},
-                     {"by_why", reasons}}},
+      {"decisions",
+       {{"total", decisions_}, {"changed", changed_}, {"by_mode", modes}, {"by_why", reasons}}},
       {"handling_us", latency_json(handling_)},
       {"plugin_call_us", latency_json(seen_by_plugin_)},
-      {"fallbacks", {{"breaker_open", fallbacks_.skipped}, {"timeouts", fallbacks_.timeouts},
-                     {"unreachable", fallbacks_.failures}, {"refused", fallbacks_.refused}}},
+      {"fallbacks",
+       {{"breaker_open", fallbacks_.skipped},
+        {"timeouts", fallbacks_.timeouts},
+        {"unreachable", fallbacks_.failures},
+        {"refused", fallbacks_.refused}}},
       {"reloads", {{"done", reloads_}, {"failed", failed_reloads_}}}};
   if (server_ != nullptr) {
     const auto& c = server_->counters();

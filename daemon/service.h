@@ -36,8 +36,8 @@ class DecisionService final : public ipc::Service {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   Histogram handling_, seen_by_plugin_;
   ipc::CallReport fallbacks_;
-  std::array<uint64_t, 6> by_mode_{};   // index: Mode
-  std::array<uint64_t, 12> by_why_{};   // index: Why
+  std::array<uint64_t, 6> by_mode_{};  // index: Mode
+  std::array<uint64_t, 12> by_why_{};  // index: Why
   uint64_t decisions_ = 0, changed_ = 0, reloads_ = 0, failed_reloads_ = 0;
   uint32_t slurm_version_ = 0;
 };

@@ -58,8 +58,7 @@ int send_message(int fd, std::span<const uint8_t> bytes, Clock::time_point deadl
 // size: the message's true size, also where it is over the buffer's. 0 = the peer has closed.
 int receive_message(int fd, std::span<uint8_t> buffer, size_t& size, Clock::time_point deadline) {
   for (;;) {
-    const ssize_t received =
-        ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
+    const ssize_t received = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
     if (received >= 0) {
       size = static_cast<size_t>(received);
       return 0;

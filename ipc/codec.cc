@@ -25,7 +25,9 @@ TextsOffset put(FlatBufferBuilder& builder, const std::vector<std::string>& text
   return texts.empty() ? 0 : builder.CreateVectorOfStrings(texts);
 }
 
-std::string get(const flatbuffers::String* text) { return text ? text->str() : std::string(); }
+std::string get(const flatbuffers::String* text) {
+  return text ? text->str() : std::string();
+}
 
 std::optional<std::string> get_optional(const flatbuffers::String* text) {
   return text ? std::optional<std::string>(text->str()) : std::nullopt;
@@ -166,8 +168,7 @@ Submission get(const wire::Submission& in) {
 }
 
 flatbuffers::Offset<wire::Edits> put(FlatBufferBuilder& b, const Edits& edits) {
-  const auto tres_per_job = put(b, edits.tres_per_job),
-             tres_per_node = put(b, edits.tres_per_node),
+  const auto tres_per_job = put(b, edits.tres_per_job), tres_per_node = put(b, edits.tres_per_node),
              tres_per_socket = put(b, edits.tres_per_socket),
              tres_per_task = put(b, edits.tres_per_task), comment = put(b, edits.comment),
              admin_comment = put(b, edits.admin_comment), message = put(b, edits.message);
@@ -209,8 +210,8 @@ struct BodyOffset {
 BodyOffset put(FlatBufferBuilder& b, const DecideRequest& request) {
   const auto submission = put(b, request.submission);
   const CallReport& r = request.report;
-  const auto report = wire::CreateCallReport(b, r.last_call_us, r.skipped, r.timeouts, r.failures,
-                                             r.refused);
+  const auto report =
+      wire::CreateCallReport(b, r.last_call_us, r.skipped, r.timeouts, r.failures, r.refused);
   return {wire::Body::DecideRequest,
           wire::CreateDecideRequest(b, submission, report, request.slurm_version).Union()};
 }
@@ -236,15 +237,14 @@ BodyOffset put(FlatBufferBuilder& b, const ErrorReply& reply) {
 template <class Body>
 Result<std::vector<uint8_t>> encode_envelope(const Message<Body>& message) {
   FlatBufferBuilder builder(4096);
-  const BodyOffset body =
-      std::visit([&builder](const auto& alternative) { return put(builder, alternative); },
-                 message.body);
+  const BodyOffset body = std::visit(
+      [&builder](const auto& alternative) { return put(builder, alternative); }, message.body);
   builder.FinishSizePrefixed(
       wire::CreateEnvelope(builder, kProtocolVersion, message.id, body.type, body.offset),
       wire::EnvelopeIdentifier());
   if (builder.GetSize() > kMaxMessageBytes) {
-    return Error{"message of " + std::to_string(builder.GetSize()) + " bytes is over the limit of " +
-                 std::to_string(kMaxMessageBytes)};
+    return Error{"message of " + std::to_string(builder.GetSize()) +
+                 " bytes is over the limit of " + std::to_string(kMaxMessageBytes)};
   }
   return std::vector<uint8_t>(builder.GetBufferPointer(),
                               builder.GetBufferPointer() + builder.GetSize());
@@ -301,8 +301,8 @@ Result<Message<Reply>> decode_reply(std::span<const uint8_t> bytes) {
   if (!envelope) return envelope.error();
   const uint64_t id = (*envelope)->id();
   if (const auto* decide = (*envelope)->body_as_DecideReply()) {
-    return Message<Reply>{id, DecideReply{get(*decide->edits()),
-                                          std::chrono::microseconds(decide->deadline_us())}};
+    return Message<Reply>{
+        id, DecideReply{get(*decide->edits()), std::chrono::microseconds(decide->deadline_us())}};
   }
   if (const auto* status = (*envelope)->body_as_StatusReply()) {
     return Message<Reply>{id, StatusReply{get(status->json())}};

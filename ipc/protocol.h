@@ -12,14 +12,14 @@ inline constexpr uint16_t kProtocolVersion = 1;
 inline constexpr const char* kDefaultSocket = "/run/auspex/auspex.sock";
 inline constexpr const char* kSocketVariable = "AUSPEX_SOCKET";
 
-inline constexpr size_t kMaxMessageBytes = 64 * 1024;
+inline constexpr size_t kMaxMessageBytes = size_t{64} * 1024;
 
 // What a text is cut to before it is sent. The sum of all stays below kMaxMessageBytes.
-inline constexpr size_t kMaxNameBytes = 256;      // account, partition, QOS, TRES and the like
-inline constexpr size_t kMaxTextBytes = 1024;     // job name, work_dir, comment
-inline constexpr size_t kMaxLineBytes = 4096;     // submit_line, admin_comment
-inline constexpr size_t kMaxArguments = 16;       // argv, each kMaxNameBytes
-inline constexpr size_t kMaxVariables = 8;        // AUSPEX_*, each kMaxNameBytes
+inline constexpr size_t kMaxNameBytes = 256;         // account, partition, QOS, TRES and the like
+inline constexpr size_t kMaxTextBytes = 1024;        // job name, work_dir, comment
+inline constexpr size_t kMaxLineBytes = 4096;        // submit_line, admin_comment
+inline constexpr size_t kMaxArguments = 16;          // argv, each kMaxNameBytes
+inline constexpr size_t kMaxVariables = 8;           // AUSPEX_*, each kMaxNameBytes
 inline constexpr size_t kMaxMessageLineBytes = 512;  // the line for the user
 
 // The deadline that the plugin starts with, and the bounds of what a daemon may tell it.

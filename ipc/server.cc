@@ -17,7 +17,9 @@
 namespace auspex::ipc {
 namespace {
 
-Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
+Error system_error(const std::string& what) {
+  return Error{what + ": " + std::strerror(errno)};
+}
 
 Status add_to_epoll(int epoll_fd, int fd) {
   epoll_event event{};
@@ -109,8 +111,7 @@ void Server::accept_all() {
     if (fd < 0) return;
     ucred credentials{};
     socklen_t size = sizeof(credentials);
-    const bool known =
-        ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0;
+    const bool known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0;
     const int cap =
         may_decide(credentials.uid) ? kMaxConnectionsPerUser : kMaxConnectionsPerUser / 4;
     const auto held = connections_of_.find(credentials.uid);
@@ -164,8 +165,8 @@ bool Server::serve_one(int fd, uint32_t uid, Service& service) {
   }
 
   const auto bytes = encode(reply);
-  const bool sent = bytes && ::send(fd, bytes->data(), bytes->size(),
-                                    MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+  const bool sent =
+      bytes && ::send(fd, bytes->data(), bytes->size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
   // Who does not read its replies, or speaks something else, is not kept.
   if (!sent || !request) drop(fd);
   return sent && request;

@@ -83,12 +83,12 @@ struct Candidate {
 
 // Fastest first.
 std::vector<Candidate> candidates() {
-  return {{"fp32-avx512", add_rows_avx512,
-           __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
-          {"fp32-avx2", add_rows_avx2,
-           __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
-          {"fp32-portable", add_rows_portable, true}};
+  return {
+      {"fp32-avx512", add_rows_avx512,
+       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
+      {"fp32-avx2", add_rows_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+      {"fp32-portable", add_rows_portable, true}};
 }
 
 }  // namespace

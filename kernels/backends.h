@@ -20,7 +20,7 @@ void add_rows_portable(const float* const* rows, const float* factors, uint32_t 
                        uint32_t width, float* y);
 void add_rows_avx2(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
                    float* y);
-void add_rows_avx512(const float* const* rows, const float* factors, uint32_t count,
-                     uint32_t width, float* y);
+void add_rows_avx512(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
+                     float* y);
 
 }  // namespace auspex

@@ -3,8 +3,8 @@
 
 namespace auspex {
 
-void add_rows_avx2(const float* const* rows, const float* factors, uint32_t count,
-                   uint32_t width, float* y) {
+void add_rows_avx2(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
+                   float* y) {
   if (factors == nullptr) {
     add_rows_body<false>(rows, factors, count, width, y);
   } else {

@@ -4,7 +4,7 @@
 namespace auspex {
 
 void add_rows_portable(const float* const* rows, const float* factors, uint32_t count,
-                   uint32_t width, float* y) {
+                       uint32_t width, float* y) {
   if (factors == nullptr) {
     add_rows_body<false>(rows, factors, count, width, y);
   } else {

@@ -26,8 +26,8 @@ Prediction RuntimePredictor::predict(const Submission& submission) const {
   backend_->predict(*model_, {&job, 1}, outputs);
   const auto limit_min = submission.time_limit_min.value_or(kUnlimitedMin);
   Prediction prediction = prediction_from_outputs(
-      outputs, limit_min == kUnlimitedMin ? std::numeric_limits<double>::infinity()
-                                          : 60.0 * limit_min);
+      outputs,
+      limit_min == kUnlimitedMin ? std::numeric_limits<double>::infinity() : 60.0 * limit_min);
   prediction.model = model_->summary().id;
   prediction.backend = backend_->name();
   prediction.latency_us =

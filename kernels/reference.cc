@@ -55,6 +55,8 @@ class Reference final : public MlpBackend {
 
 }  // namespace
 
-std::unique_ptr<MlpBackend> make_reference() { return std::make_unique<Reference>(); }
+std::unique_ptr<MlpBackend> make_reference() {
+  return std::make_unique<Reference>();
+}
 
 }  // namespace auspex

@@ -11,8 +11,7 @@ namespace {
 
 bool is_one_line(const std::optional<std::string>& text, size_t max_bytes) {
   if (!text) return true;
-  return text->size() <= max_bytes &&
-         std::none_of(text->begin(), text->end(), [](char c) {
+  return text->size() <= max_bytes && std::none_of(text->begin(), text->end(), [](char c) {
            const auto byte = static_cast<unsigned char>(c);
            return byte < 0x20 || byte == 0x7f;
          });
@@ -67,8 +66,8 @@ std::optional<std::string> objection(const Edits& edits, const job_desc_msg_t& j
       (*edits.site_factor > kMaxSiteFactor || *edits.site_factor < -kMaxSiteFactor)) {
     return "site factor " + std::to_string(*edits.site_factor);
   }
-  for (const auto* tres : {&edits.tres_per_job, &edits.tres_per_node, &edits.tres_per_socket,
-                           &edits.tres_per_task}) {
+  for (const auto* tres :
+       {&edits.tres_per_job, &edits.tres_per_node, &edits.tres_per_socket, &edits.tres_per_task}) {
     if (!is_tres(*tres)) return "a TRES text that is none";
   }
   if (!is_one_line(edits.comment, ipc::kMaxTextBytes) ||

@@ -45,10 +45,10 @@ void Gate::ask(job_desc_msg_t& job, uint32_t submit_uid, char** err_msg,
   const auto deadline =
       start + std::chrono::microseconds(deadline_us_.load(std::memory_order_relaxed));
   const ipc::CallReport report = take_report();
-  auto outcome = client_.call(
-      ipc::DecideRequest{copy_submission(job, submit_uid, std::time(nullptr)), report,
-                         SLURM_VERSION_NUMBER},
-      deadline);
+  auto outcome =
+      client_.call(ipc::DecideRequest{copy_submission(job, submit_uid, std::time(nullptr)), report,
+                                      SLURM_VERSION_NUMBER},
+                   deadline);
   const int64_t now_ns = nanoseconds(ipc::Clock::now());
   if (const auto* failure = std::get_if<ipc::Failure>(&outcome)) {
     on_failure(*failure, report, now_ns);
@@ -63,9 +63,9 @@ void Gate::ask(job_desc_msg_t& job, uint32_t submit_uid, char** err_msg,
   if (decided == nullptr) {
     counters_.refused.fetch_add(1, std::memory_order_relaxed);
     const auto* refusal = std::get_if<ipc::ErrorReply>(&reply);
-    journal_.complain(Journal::kRefusedByDaemon, now_ns,
-                      "the daemon refuses: " +
-                          (refusal ? refusal->reason.substr(0, 200) : "not a decision"));
+    journal_.complain(
+        Journal::kRefusedByDaemon, now_ns,
+        "the daemon refuses: " + (refusal ? refusal->reason.substr(0, 200) : "not a decision"));
     return;
   }
   const auto told = std::clamp(decided->deadline, ipc::kMinDeadline, ipc::kMaxDeadline);

@@ -51,7 +51,11 @@ AUSPEX_EXPORT int job_submit(job_desc_msg_t* job, uint32_t submit_uid, char** er
 // Nobody is asked here: it runs under slurmctld's job write lock, and the daemon's own updates
 // come back through it.
 #if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(23, 2, 0)
-AUSPEX_EXPORT int job_modify(job_desc_msg_t*, job_record*, uint32_t, char**) { return SLURM_SUCCESS; }
+AUSPEX_EXPORT int job_modify(job_desc_msg_t*, job_record*, uint32_t, char**) {
+  return SLURM_SUCCESS;
+}
 #else
-AUSPEX_EXPORT int job_modify(job_desc_msg_t*, job_record*, uint32_t) { return SLURM_SUCCESS; }
+AUSPEX_EXPORT int job_modify(job_desc_msg_t*, job_record*, uint32_t) {
+  return SLURM_SUCCESS;
+}
 #endif

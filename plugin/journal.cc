@@ -19,6 +19,8 @@ void Journal::complain(size_t topic, int64_t now_ns, const std::string& line) {
   slurm_error("job_submit/auspex: %s; jobs pass unchanged%s", line.c_str(), more.c_str());
 }
 
-void Journal::tell(const std::string& line) { slurm_info("job_submit/auspex: %s", line.c_str()); }
+void Journal::tell(const std::string& line) {
+  slurm_info("job_submit/auspex: %s", line.c_str());
+}
 
 }  // namespace auspex::plugin

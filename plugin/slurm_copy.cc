@@ -13,7 +13,9 @@ std::string text(const char* from, size_t max_bytes) {
   return from == nullptr ? std::string() : std::string(from, strnlen(from, max_bytes));
 }
 
-std::string name(const char* from) { return text(from, ipc::kMaxNameBytes); }
+std::string name(const char* from) {
+  return text(from, ipc::kMaxNameBytes);
+}
 
 // Slurm's three ways of saying "not asked for", by the field's width.
 std::optional<uint32_t> asked(uint32_t value) {

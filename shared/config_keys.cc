@@ -100,7 +100,7 @@ std::string show(double value) {
   return number_text(value);
 }
 std::string show(const std::optional<double>& value) {
-  return value ? show(*value) : "risk of all";
+  return value ? show(*value) : "as risk";
 }
 
 ConfigKey whole(std::string name, uint32_t& to, uint32_t min, uint32_t max) {

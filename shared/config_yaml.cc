@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/config_yaml.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <limits>
 #include <set>
+#include <sstream>
 
 #include "shared/config_keys.h"
 
@@ -18,6 +20,27 @@ namespace {
 
 constexpr size_t kMaxFileBytes = 1024 * 1024;
 constexpr size_t kMaxRules = 1000;
+
+// Counts documents and keeps nothing. YAML::Load reads the first only and passes over the rest;
+// YAML::LoadAll of yaml-cpp 0.7 never ends on a text that begins with ",".
+class DocumentCounter final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { ++count, last = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  int count = 0;
+  YAML::Mark last;
+};
 
 // Levenshtein's distance: insertions, deletions and substitutions from one word to the other.
 size_t edit_distance(const std::string& a, const std::string& b) {
@@ -169,13 +192,16 @@ Result<Config> parse_config(const std::string& text, const std::string& name) {
   if (text.find('\0') != std::string::npos) return Error{file + ":1: file: holds a NUL byte"};
   Config config;
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      return Error{file + ":" + std::to_string(documents[1].Mark().line + 1) +
-                   ": file: a second document stands here; allowed: one"};
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    DocumentCounter documents;
+    while (documents.count < 2 && parser.HandleNextDocument(documents)) {
     }
-    if (documents.empty()) return config;
-    Status status = ConfigReader(file, config).read(documents[0]);
+    if (documents.count > 1) {
+      return Error{file + ":" + std::to_string(documents.last.line + 1) +
+                   ": file: a second document begins here; allowed: one"};
+    }
+    Status status = ConfigReader(file, config).read(YAML::Load(text));
     if (!status) return status.error();
   } catch (const YAML::Exception& failure) {  // the library's way to report; it ends here
     return Error{file + ":" + std::to_string(failure.mark.line + 1) +

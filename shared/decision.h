@@ -48,8 +48,9 @@ struct Decision {
   Why why = Why::kModeOff;
   std::optional<uint32_t> asked_min;    // the user's limit
   std::optional<uint32_t> applied_min;  // the limit the job gets; equals asked_min when unchanged
-  std::optional<uint32_t> proposed_min; // what the quantile says, also where the mode applies nothing
-  double quantile_level = 0;            // 1 - risk of the matching rule
+  std::optional<uint32_t>
+      proposed_min;           // what the quantile says, also where the mode applies nothing
+  double quantile_level = 0;  // 1 - risk of the matching rule
   std::optional<Prediction> prediction;
   Edits edits;
 

@@ -17,8 +17,20 @@ namespace {
 
 // Position of a category; the order is kCategoryNames'.
 enum Category : size_t {
-  kUser, kGroup, kAccount, kPartition, kQos, kNameStem, kApplication,
-  kWorkDir, kFeature, kGpuType, kHour, kRequest, kUserRequest, kAccountRequest
+  kUser,
+  kGroup,
+  kAccount,
+  kPartition,
+  kQos,
+  kNameStem,
+  kApplication,
+  kWorkDir,
+  kFeature,
+  kGpuType,
+  kHour,
+  kRequest,
+  kUserRequest,
+  kAccountRequest
 };
 
 // The field's index seeds the hash, so that one lookup table serves all fields.
@@ -70,10 +82,10 @@ std::string_view script_of(const Submission& submission) {
 // Equal requests of a user tend to be equal jobs: the strongest single category without history.
 std::string request_of(const Submission& submission, const Resources& resources) {
   char text[160];
-  const int size = std::snprintf(
-      text, sizeof(text), "%u|%g|%g|%g|%.0f|",
-      submission.time_limit_min ? *submission.time_limit_min : 0U, resources.cpus, resources.nodes,
-      resources.gpus, resources.memory_per_cpu_mib.value_or(-1));
+  const int size =
+      std::snprintf(text, sizeof(text), "%u|%g|%g|%g|%.0f|",
+                    submission.time_limit_min ? *submission.time_limit_min : 0U, resources.cpus,
+                    resources.nodes, resources.gpus, resources.memory_per_cpu_mib.value_or(-1));
   return std::string(text, static_cast<size_t>(size)) + resources.gpu_type;
 }
 

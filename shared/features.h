@@ -13,11 +13,11 @@
 namespace auspex {
 
 inline constexpr std::array<std::string_view, 14> kCategoryNames = {
-    "user",     "group",   "account",    "partition", "qos",     "name_stem",    "application",
-    "work_dir", "feature", "gpu_type",   "hour",      "request", "user_request", "account_request"};
+    "user",     "group",   "account",  "partition", "qos",     "name_stem",    "application",
+    "work_dir", "feature", "gpu_type", "hour",      "request", "user_request", "account_request"};
 inline constexpr std::array<std::string_view, 6> kNumberNames = {
-    "log_time_limit_min", "log_cpus", "log_nodes", "log_memory_per_cpu_mib", "log_gpus",
-    "log_array_tasks"};
+    "log_time_limit_min",     "log_cpus", "log_nodes",
+    "log_memory_per_cpu_mib", "log_gpus", "log_array_tasks"};
 inline constexpr size_t kCategoryCount = kCategoryNames.size();
 inline constexpr size_t kNumberCount = kNumberNames.size();
 // Changes whenever a feature is computed differently: a model of another version is refused.

@@ -38,7 +38,9 @@ static_assert(sizeof(Header) == kAlignment);
 // The widest layer that a file may ask for: bounds the scratch memory of a prediction.
 constexpr uint32_t kMaxWidth = 16384;
 
-Error system_error(const std::string& path) { return Error{path + ": " + std::strerror(errno)}; }
+Error system_error(const std::string& path) {
+  return Error{path + ": " + std::strerror(errno)};
+}
 
 std::string short_id(uint64_t checksum) {
   char text[17];
@@ -79,15 +81,14 @@ bool read_all(int fd, uint8_t* data, size_t size) {
 Result<std::shared_ptr<const ModelFile>> ModelFile::open(const std::string& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return system_error(path);
-  struct stat info{};
+  struct stat info {};
   if (::fstat(file.get(), &info) != 0) return system_error(path);
   if (!S_ISREG(info.st_mode)) return Error{path + ": not a regular file"};
   const auto size = static_cast<size_t>(info.st_size);
   if (size < sizeof(Header)) {
     return Error{path + ": truncated: " + std::to_string(size) + " bytes, a model has more"};
   }
-  void* memory =
-      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return system_error(path);
   std::shared_ptr<ModelFile> model(new ModelFile());
   model->memory_ = static_cast<const uint8_t*>(memory);
@@ -275,14 +276,13 @@ flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
   for (const auto& layer : content.layers) {
     const auto weights = aligned_floats(b, layer.weights);
     const auto bias = aligned_floats(b, layer.bias);
-    layers.push_back(
-        model::CreateLayer(b, layer.inputs, layer.outputs, weights, bias, layer.relu));
+    layers.push_back(model::CreateLayer(b, layer.inputs, layer.outputs, weights, bias, layer.relu));
   }
   std::vector<flatbuffers::Offset<model::Field>> fields;
   for (size_t i = 0; i < kCategoryCount; ++i) {
     const auto name = b.CreateString(std::string(kCategoryNames[i]));
-    fields.push_back(model::CreateField(b, name, content.fields[i].missing_row,
-                                        content.fields[i].unknown_row));
+    fields.push_back(
+        model::CreateField(b, name, content.fields[i].missing_row, content.fields[i].unknown_row));
   }
   std::vector<flatbuffers::Offset<model::Number>> numbers;
   for (size_t i = 0; i < kNumberCount; ++i) {
@@ -327,11 +327,10 @@ Status write_model_file(const std::string& path, const ModelContent& content) {
   std::string temporary = path + ".XXXXXX";
   FileDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
   if (file.get() < 0) return system_error(path);
-  const bool written = ::fchmod(file.get(), 0644) == 0 &&
-                       write_all(file.get(), &header, sizeof(header)) &&
-                       write_all(file.get(), payload.data(), payload.size()) &&
-                       ::fsync(file.get()) == 0 && file.close() == 0 &&
-                       ::rename(temporary.c_str(), path.c_str()) == 0;
+  const bool written =
+      ::fchmod(file.get(), 0644) == 0 && write_all(file.get(), &header, sizeof(header)) &&
+      write_all(file.get(), payload.data(), payload.size()) && ::fsync(file.get()) == 0 &&
+      file.close() == 0 && ::rename(temporary.c_str(), path.c_str()) == 0;
   if (!written) {
     const Error error = system_error(path);
     ::unlink(temporary.c_str());

@@ -39,13 +39,13 @@ struct LayerView {
 };
 
 struct ModelSummary {
-  std::string id;          // first 8 hex digits of the checksum
+  std::string id;  // first 8 hex digits of the checksum
   std::string trained_on;
   int64_t created_s = 0;
   uint64_t bytes = 0;
   uint64_t parameters = 0;
   std::vector<std::pair<std::string, uint32_t>> categories;  // field -> known values; unused: 0
-  std::vector<uint32_t> layer_sizes;  // inputs, hidden..., outputs
+  std::vector<uint32_t> layer_sizes;                         // inputs, hidden..., outputs
 };
 
 class ModelFile {

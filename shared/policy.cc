@@ -72,7 +72,8 @@ int32_t site_factor(const Prediction& prediction, const Config::Order& order) {
 std::string audit(const Decision& d) {
   char text[200];
   const double p50_min = d.prediction->quantile_s(0.5) / 60;
-  std::snprintf(text, sizeof(text), "auspex:1 asked=%u applied=%u p50=%.0f q=%.4g mode=%s model=%s why=%s",
+  std::snprintf(text, sizeof(text),
+                "auspex:1 asked=%u applied=%u p50=%.0f q=%.4g mode=%s model=%s why=%s",
                 *d.asked_min, *d.applied_min, p50_min, d.quantile_level,
                 std::string(mode_name(d.mode)).c_str(), d.prediction->model.c_str(),
                 std::string(why_name(d.why)).c_str());
@@ -88,8 +89,8 @@ std::string share_text(double level) {
 std::string message(const Decision& d) {
   const std::string asked = format_time_limit(*d.asked_min);
   const std::string proposed = format_time_limit(*d.proposed_min);
-  const std::string reason = share_text(d.quantile_level) +
-                             " of jobs like this one are predicted to end within it";
+  const std::string reason =
+      share_text(d.quantile_level) + " of jobs like this one are predicted to end within it";
   if (!d.changed()) {
     return "auspex: a time limit of " + proposed + " instead of " + asked + " would do: " + reason;
   }
@@ -101,30 +102,48 @@ std::string message(const Decision& d) {
 
 std::string_view mode_name(Mode mode) {
   switch (mode) {
-    case Mode::kOff: return "off";
-    case Mode::kObserve: return "observe";
-    case Mode::kAdvise: return "advise";
-    case Mode::kSoft: return "soft";
-    case Mode::kGuarded: return "guarded";
-    case Mode::kHard: return "hard";
+    case Mode::kOff:
+      return "off";
+    case Mode::kObserve:
+      return "observe";
+    case Mode::kAdvise:
+      return "advise";
+    case Mode::kSoft:
+      return "soft";
+    case Mode::kGuarded:
+      return "guarded";
+    case Mode::kHard:
+      return "hard";
   }
   return "unknown";
 }
 
 std::string_view why_name(Why why) {
   switch (why) {
-    case Why::kModeOff: return "mode-off";
-    case Why::kOptOut: return "opt-out";
-    case Why::kInteractive: return "interactive";
-    case Why::kTimeMin: return "time-min";
-    case Why::kSignal: return "signal";
-    case Why::kDeadline: return "deadline";
-    case Why::kReservation: return "reservation";
-    case Why::kNoLimitAsked: return "no-limit-asked";
-    case Why::kNoModel: return "no-model";
-    case Why::kSoftRefused: return "soft-refused";
-    case Why::kNotBelowAsked: return "not-below-asked";
-    case Why::kModel: return "model";
+    case Why::kModeOff:
+      return "mode-off";
+    case Why::kOptOut:
+      return "opt-out";
+    case Why::kInteractive:
+      return "interactive";
+    case Why::kTimeMin:
+      return "time-min";
+    case Why::kSignal:
+      return "signal";
+    case Why::kDeadline:
+      return "deadline";
+    case Why::kReservation:
+      return "reservation";
+    case Why::kNoLimitAsked:
+      return "no-limit-asked";
+    case Why::kNoModel:
+      return "no-model";
+    case Why::kSoftRefused:
+      return "soft-refused";
+    case Why::kNotBelowAsked:
+      return "not-below-asked";
+    case Why::kModel:
+      return "model";
   }
   return "unknown";
 }

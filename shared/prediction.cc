@@ -10,8 +10,8 @@ double Prediction::quantile_s(double level) const {
   const auto& levels = kQuantileLevels;
   if (level <= levels.front()) return quantiles_s.front();
   if (level >= levels.back()) return quantiles_s.back();
-  const auto above = static_cast<size_t>(
-      std::upper_bound(levels.begin(), levels.end(), level) - levels.begin());
+  const auto above =
+      static_cast<size_t>(std::upper_bound(levels.begin(), levels.end(), level) - levels.begin());
   const size_t below = above - 1;
   if (level == levels[below]) return quantiles_s[below];
   const double share = (level - levels[below]) / (levels[above] - levels[below]);

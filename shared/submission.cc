@@ -78,7 +78,8 @@ double array_tasks(std::string_view array) {
     const auto first = to_number(range.substr(0, dash));
     const auto last = dash == std::string_view::npos ? first : to_number(range.substr(dash + 1));
     if (!first || !last || *last < *first || step == 0) return;
-    tasks += static_cast<double>((*last - *first) / step) + 1;
+    const uint32_t steps = (*last - *first) / step;
+    tasks += steps + 1.0;
   });
   return std::max(tasks, 1.0);
 }

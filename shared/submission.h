@@ -11,7 +11,7 @@
 namespace auspex {
 
 // The first bytes of a job script that travel to the daemon; directives below are not seen.
-inline constexpr size_t kMaxScriptBytes = 32 * 1024;
+inline constexpr size_t kMaxScriptBytes = size_t{32} * 1024;
 
 enum class SubmissionKind : uint8_t { kBatch = 0, kInteractive = 1 };
 
@@ -60,8 +60,8 @@ Resources requested_resources(const Submission& submission);
 // `#AUSPEX ...` lines of the script's head and AUSPEX* of the environment; the environment wins.
 struct Directives {
   bool off = false;
-  std::string model;                // model=resnet50.onnx
-  std::optional<uint32_t> batch;    // batch=32
+  std::string model;              // model=resnet50.onnx
+  std::optional<uint32_t> batch;  // batch=32
 };
 
 // Lines are looked at from the top to the first line that is neither blank nor a comment, as

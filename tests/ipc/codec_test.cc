@@ -113,14 +113,29 @@ TEST(Codec, EverySubmissionFieldReachesTheWire) {
   };
   EXPECT_TRUE(differs([](Submission& s) { s.kind = SubmissionKind::kInteractive; }));
   EXPECT_TRUE(differs([](Submission& s) { s.submit_time_s = 0; }));
-  for (auto member :
-       {&Submission::user, &Submission::group, &Submission::account, &Submission::partition,
-        &Submission::qos, &Submission::name, &Submission::work_dir, &Submission::submit_line,
-        &Submission::features, &Submission::reservation, &Submission::dependency,
-        &Submission::licenses, &Submission::array, &Submission::wckey, &Submission::comment,
-        &Submission::admin_comment, &Submission::tres_per_job, &Submission::tres_per_node,
-        &Submission::tres_per_socket, &Submission::tres_per_task, &Submission::cpus_per_tres,
-        &Submission::mem_per_tres, &Submission::script}) {
+  for (auto member : {&Submission::user,
+                      &Submission::group,
+                      &Submission::account,
+                      &Submission::partition,
+                      &Submission::qos,
+                      &Submission::name,
+                      &Submission::work_dir,
+                      &Submission::submit_line,
+                      &Submission::features,
+                      &Submission::reservation,
+                      &Submission::dependency,
+                      &Submission::licenses,
+                      &Submission::array,
+                      &Submission::wckey,
+                      &Submission::comment,
+                      &Submission::admin_comment,
+                      &Submission::tres_per_job,
+                      &Submission::tres_per_node,
+                      &Submission::tres_per_socket,
+                      &Submission::tres_per_task,
+                      &Submission::cpus_per_tres,
+                      &Submission::mem_per_tres,
+                      &Submission::script}) {
     EXPECT_TRUE(differs([member](Submission& s) { s.*member = ""; }));
   }
   for (auto member : {&Submission::argv, &Submission::environment}) {
@@ -129,8 +144,8 @@ TEST(Codec, EverySubmissionFieldReachesTheWire) {
   for (auto member :
        {&Submission::time_limit_min, &Submission::time_min_min, &Submission::num_tasks,
         &Submission::cpus_per_task, &Submission::ntasks_per_node, &Submission::min_cpus,
-        &Submission::pn_min_cpus, &Submission::min_nodes, &Submission::max_nodes,
-        &Submission::nice, &Submission::priority}) {
+        &Submission::pn_min_cpus, &Submission::min_nodes, &Submission::max_nodes, &Submission::nice,
+        &Submission::priority}) {
     EXPECT_TRUE(differs([member](Submission& s) { (s.*member).reset(); }));
   }
   for (auto member : {&Submission::memory_per_node_mib, &Submission::memory_per_cpu_mib}) {

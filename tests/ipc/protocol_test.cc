@@ -28,22 +28,21 @@ std::map<std::string, uint64_t> numbers_in_protocol_md() {
 }
 
 TEST(ProtocolMd, ShowsTheConstantsOfTheCode) {
-  const std::map<std::string, uint64_t> code = {
-      {"kProtocolVersion", kProtocolVersion},
-      {"kMaxMessageBytes", kMaxMessageBytes},
-      {"kMaxScriptBytes", kMaxScriptBytes},
-      {"kMaxNameBytes", kMaxNameBytes},
-      {"kMaxTextBytes", kMaxTextBytes},
-      {"kMaxLineBytes", kMaxLineBytes},
-      {"kMaxArguments", kMaxArguments},
-      {"kMaxVariables", kMaxVariables},
-      {"kMaxMessageLineBytes", kMaxMessageLineBytes},
-      {"kDefaultDeadline", kDefaultDeadline.count()},
-      {"kMinDeadline", kMinDeadline.count()},
-      {"kMaxDeadline", kMaxDeadline.count()},
-      {"kMaxConnections", kMaxConnections},
-      {"kMaxConnectionsPerUser", kMaxConnectionsPerUser},
-      {"kMaxMessagesPerTurn", kMaxMessagesPerTurn}};
+  const std::map<std::string, uint64_t> code = {{"kProtocolVersion", kProtocolVersion},
+                                                {"kMaxMessageBytes", kMaxMessageBytes},
+                                                {"kMaxScriptBytes", kMaxScriptBytes},
+                                                {"kMaxNameBytes", kMaxNameBytes},
+                                                {"kMaxTextBytes", kMaxTextBytes},
+                                                {"kMaxLineBytes", kMaxLineBytes},
+                                                {"kMaxArguments", kMaxArguments},
+                                                {"kMaxVariables", kMaxVariables},
+                                                {"kMaxMessageLineBytes", kMaxMessageLineBytes},
+                                                {"kDefaultDeadline", kDefaultDeadline.count()},
+                                                {"kMinDeadline", kMinDeadline.count()},
+                                                {"kMaxDeadline", kMaxDeadline.count()},
+                                                {"kMaxConnections", kMaxConnections},
+                                                {"kMaxConnectionsPerUser", kMaxConnectionsPerUser},
+                                                {"kMaxMessagesPerTurn", kMaxMessagesPerTurn}};
   EXPECT_THAT(numbers_in_protocol_md(), testing::ContainerEq(code));
 }
 

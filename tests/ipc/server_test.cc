@@ -149,7 +149,9 @@ TEST(Server, ASecondDaemonIsKeptOffAndALeftoverSocketReplaced) {
     ASSERT_FALSE(second.ok());
     EXPECT_EQ(second.error().message, (folder / "s") + ": another auspexd serves this socket");
   }
-  { const Impostor leftover(folder / "s", [](int) {}); }
+  {
+    const Impostor leftover(folder / "s", [](int) {});
+  }
   ASSERT_TRUE(std::filesystem::exists(folder / "s"));
   const RunningServer server(folder / "s", service);
   EXPECT_TRUE(request_status(folder / "s", kLong).ok());
@@ -217,13 +219,12 @@ void answer_with(int fd, const std::vector<uint8_t>& bytes) {
 TEST(Client, RefusesWhatIsNoReply) {
   const auto valid = *encode(Message<Reply>{1, DecideReply{}});
   const auto other_id = *encode(Message<Reply>{999, DecideReply{}});
-  const std::vector<std::vector<uint8_t>> lies = {
-      {0x00},
-      std::vector<uint8_t>(4096, 0xff),
-      {valid.begin(), valid.end() - 1},
-      std::vector<uint8_t>(kMaxMessageBytes + 1),
-      other_id,
-      *encode(Message<Request>{1, StatusRequest{}})};
+  const std::vector<std::vector<uint8_t>> lies = {{0x00},
+                                                  std::vector<uint8_t>(4096, 0xff),
+                                                  {valid.begin(), valid.end() - 1},
+                                                  std::vector<uint8_t>(kMaxMessageBytes + 1),
+                                                  other_id,
+                                                  *encode(Message<Request>{1, StatusRequest{}})};
   for (size_t i = 0; i < lies.size(); ++i) {
     const TemporaryFolder folder;
     const Impostor liar(folder / "s", [&](int fd) { answer_with(fd, lies[i]); });

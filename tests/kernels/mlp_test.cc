@@ -87,9 +87,9 @@ TEST(Mlp, ReferenceIsTheFormula) {
   content.fields[2].rows = {{77, 2}};
   const auto inputs = static_cast<uint32_t>(3 + kNumberCount);
   const auto outputs = static_cast<uint32_t>(kOutputCount);
-  content.layers = {{inputs, 1, std::vector<float>(inputs, 0), {0.5F}, true},
-                    {1, outputs, std::vector<float>(outputs, 2), std::vector<float>(outputs, 1),
-                     false}};
+  content.layers = {
+      {inputs, 1, std::vector<float>(inputs, 0), {0.5F}, true},
+      {1, outputs, std::vector<float>(outputs, 2), std::vector<float>(outputs, 1), false}};
   content.layers[0].weights[0] = -3;  // missing: relu(-2.5) = 0
   content.layers[0].weights[1] = 1;   // unknown: 1.5
   content.layers[0].weights[2] = 4;   // known: 4.5

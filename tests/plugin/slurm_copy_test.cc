@@ -100,15 +100,27 @@ TEST(CopySubmission, TheLargestCopyFitsTheWire) {
   SlurmJob s;
   std::string text(100'000, 'x');
   std::vector<char*> many(100, text.data());
-  for (auto member :
-       {&job_desc_msg_t::account, &job_desc_msg_t::partition, &job_desc_msg_t::qos,
-        &job_desc_msg_t::name, &job_desc_msg_t::work_dir, &job_desc_msg_t::submit_line,
-        &job_desc_msg_t::features, &job_desc_msg_t::reservation, &job_desc_msg_t::dependency,
-        &job_desc_msg_t::licenses, &job_desc_msg_t::array_inx, &job_desc_msg_t::wckey,
-        &job_desc_msg_t::comment, &job_desc_msg_t::admin_comment, &job_desc_msg_t::tres_per_job,
-        &job_desc_msg_t::tres_per_node, &job_desc_msg_t::tres_per_socket,
-        &job_desc_msg_t::tres_per_task, &job_desc_msg_t::cpus_per_tres,
-        &job_desc_msg_t::mem_per_tres, &job_desc_msg_t::script}) {
+  for (auto member : {&job_desc_msg_t::account,
+                      &job_desc_msg_t::partition,
+                      &job_desc_msg_t::qos,
+                      &job_desc_msg_t::name,
+                      &job_desc_msg_t::work_dir,
+                      &job_desc_msg_t::submit_line,
+                      &job_desc_msg_t::features,
+                      &job_desc_msg_t::reservation,
+                      &job_desc_msg_t::dependency,
+                      &job_desc_msg_t::licenses,
+                      &job_desc_msg_t::array_inx,
+                      &job_desc_msg_t::wckey,
+                      &job_desc_msg_t::comment,
+                      &job_desc_msg_t::admin_comment,
+                      &job_desc_msg_t::tres_per_job,
+                      &job_desc_msg_t::tres_per_node,
+                      &job_desc_msg_t::tres_per_socket,
+                      &job_desc_msg_t::tres_per_task,
+                      &job_desc_msg_t::cpus_per_tres,
+                      &job_desc_msg_t::mem_per_tres,
+                      &job_desc_msg_t::script}) {
     s.job.*member = text.data();
   }
   std::string own = "AUSPEX_" + text;
@@ -117,8 +129,8 @@ TEST(CopySubmission, TheLargestCopyFitsTheWire) {
   s.job.argc = 100;
   s.job.environment = environment.data();
   s.job.env_size = 100;
-  const auto bytes = ipc::encode(ipc::Message<ipc::Request>{
-      1, ipc::DecideRequest{copy_submission(s.job, 0, 0), {}, 0}});
+  const auto bytes = ipc::encode(
+      ipc::Message<ipc::Request>{1, ipc::DecideRequest{copy_submission(s.job, 0, 0), {}, 0}});
   EXPECT_TRUE(bytes.ok()) << bytes.error().message;
   slurm_init_job_desc_msg(&s.job);  // nothing of it is Slurm's to free
 }

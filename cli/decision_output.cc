@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/decision_output.h"
+
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/terminal.h"
+#include "shared/units.h"
+
+namespace auspex::cli {
+namespace {
+
+using nlohmann::json;
+
+template <class T>
+json or_null(const std::optional<T>& value) {
+  return value ? json(*value) : json();
+}
+
+double to_cents(double value) {
+  return std::round(value * 100) / 100;
+}
+
+json prediction_json(const Prediction& prediction) {
+  const auto minutes = [&](double level) { return to_cents(prediction.quantile_s(level) / 60); };
+  return {{"quantiles_min",
+           {{"p50", minutes(.50)},
+            {"p90", minutes(.90)},
+            {"p95", minutes(.95)},
+            {"p99", minutes(.99)}}},
+          {"model", prediction.model},
+          {"backend", prediction.backend},
+          {"latency_us", to_cents(prediction.latency_us)}};
+}
+
+// The GRES as the user wrote it, per node, job, socket or task, and as the job would get it.
+struct Gres {
+  std::string asked, applied;
+};
+
+Gres gres_of(const Submission& s, const Edits& e) {
+  Gres gres;
+  const auto take = [&gres](const std::string& asked, const std::optional<std::string>& edit) {
+    if (gres.asked.empty()) gres.asked = asked;
+    if (gres.applied.empty()) gres.applied = edit.value_or(asked);
+  };
+  take(s.tres_per_node, e.tres_per_node);
+  take(s.tres_per_job, e.tres_per_job);
+  take(s.tres_per_task, e.tres_per_task);
+  take(s.tres_per_socket, e.tres_per_socket);
+  return gres;
+}
+
+json text_or_null(const std::string& text) {
+  return text.empty() ? json() : json(text);
+}
+
+std::string limit_text(const std::optional<uint32_t>& minutes) {
+  return minutes ? format_time_limit(*minutes) : "none";
+}
+
+std::string duration_text(double seconds) {
+  return format_time_limit(static_cast<uint32_t>(std::ceil(seconds / 60)));
+}
+
+const char* explain(Why why) {
+  switch (why) {
+    case Why::kModeOff:
+      return "the mode is off";
+    case Why::kOptOut:
+      return "the user opted out (#AUSPEX off)";
+    case Why::kInteractive:
+      return "interactive jobs are left alone";
+    case Why::kTimeMin:
+      return "--time-min is given: the user already leaves the limit open";
+    case Why::kSignal:
+      return "--signal is given: it counts back from the limit";
+    case Why::kDeadline:
+      return "--deadline is given: it depends on the limit";
+    case Why::kReservation:
+      return "--reservation is given: the job could not be extended";
+    case Why::kNoLimitAsked:
+      return "no --time is given: nothing to tighten";
+    case Why::kNoModel:
+      return "there is no model";
+    case Why::kSoftRefused:
+      return "mode soft needs Slurm 25.05.4 with time_min_as_soft_limit";
+    case Why::kNotBelowAsked:
+      return "the predicted limit is not below the one asked for";
+    case Why::kModel:
+      return "the model's quantile is below the limit asked for";
+  }
+  return "unknown";
+}
+
+std::string predicted_text(const Decision& d) {
+  if (!d.prediction) return "nothing: there is no model";
+  std::string text;
+  for (const auto& [name, level] : {std::pair{"p50", .50}, {"p90", .90}, {"p99", .99}}) {
+    text += (text.empty() ? "" : "   ") + std::string(name) + " " +
+            duration_text(d.prediction->quantile_s(level));
+  }
+  return text + "   (model " + one_line(d.prediction->model) + ", " + d.prediction->backend + ")";
+}
+
+std::string applied_text(const Decision& d) {
+  if (d.changed()) {
+    return coloured(limit_text(d.applied_min), Colour::kGreen) + " instead of " +
+           limit_text(d.asked_min);
+  }
+  if (!d.proposed_min) return "no change";
+  return "no change (" + coloured(limit_text(d.proposed_min), Colour::kYellow) + " would do)";
+}
+
+std::string mode_text(const Decision& d) {
+  const std::string origin = d.rule < 0 ? "the default" : "rules[" + std::to_string(d.rule) + "]";
+  return std::string(mode_name(d.mode)) + ", by " + origin;
+}
+
+}  // namespace
+
+json decision_json(const Submission& submission, const Decision& d) {
+  const Gres gres = gres_of(submission, d.edits);
+  return {
+      {"decision",
+       {{"mode", mode_name(d.mode)},
+        {"rule", d.rule < 0 ? json() : json(d.rule)},
+        {"time_limit_min",
+         {{"asked", or_null(d.asked_min)},
+          {"applied", or_null(d.applied_min)},
+          {"proposed", or_null(d.proposed_min)}}},
+        {"gres", {{"asked", text_or_null(gres.asked)}, {"applied", text_or_null(gres.applied)}}},
+        {"message", or_null(d.edits.message)},
+        {"changed", d.changed()},
+        {"why", why_name(d.why)}}},
+      {"prediction", d.prediction ? prediction_json(*d.prediction) : json()},
+      {"dippm", nullptr}};
+}
+
+void print_decision(const Submission& submission, const Decision& d) {
+  std::vector<std::pair<std::string, std::string>> fields = {{"asked", limit_text(d.asked_min)},
+                                                             {"predicted", predicted_text(d)},
+                                                             {"would apply", applied_text(d)}};
+  const Gres gres = gres_of(submission, d.edits);
+  if (!gres.asked.empty()) {
+    const bool same = gres.asked == gres.applied;
+    fields.emplace_back("gres", one_line(same ? gres.asked : gres.asked + " -> " + gres.applied));
+  }
+  if (d.edits.message) fields.emplace_back("message", one_line(*d.edits.message));
+  fields.emplace_back("mode", mode_text(d));
+  fields.emplace_back("why", std::string(why_name(d.why)) + ": " + explain(d.why));
+  print_fields(fields);
+}
+
+void print_decision_head() {
+  std::printf("%-14s %13s %13s %13s %13s  %s\n", "job", "asked", "p50", "p90", "applied", "why");
+}
+
+void print_decision_row(const std::string& id, const Decision& d) {
+  const auto predicted = [&](double level) {
+    return d.prediction ? duration_text(d.prediction->quantile_s(level)) : std::string("-");
+  };
+  std::printf("%-14s %13s %13s %13s %13s  %s\n", one_line(id).c_str(),
+              limit_text(d.asked_min).c_str(), predicted(.50).c_str(), predicted(.90).c_str(),
+              limit_text(d.applied_min).c_str(), std::string(why_name(d.why)).c_str());
+}
+
+}  // namespace auspex::cli

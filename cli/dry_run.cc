@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// auspex dry-run: what the daemon would decide, decided by the same engine.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/decision_output.h"
+#include "cli/dry_run_jobs.h"
+#include "cli/number_options.h"
+#include "cli/script_file.h"
+#include "cli/terminal.h"
+#include "daemon/engine.h"
+#include "shared/sbatch_options.h"
+
+namespace auspex::cli {
+namespace {
+
+struct Options {
+  std::optional<std::string> config, model;
+  bool json = false;
+  std::string format;
+  PastJobs past;
+};
+
+// Ours and sbatch's options stand in any order; ours are these.
+struct OwnOption {
+  std::string_view name;
+  bool takes_value;
+};
+constexpr OwnOption kOwn[] = {
+    {"--json", false},         {"--help", false},  {"-h", false},
+    {"--config", true},        {"--model", true},  {"--jobs", true},
+    {"--from-fraction", true}, {"--format", true}, {"--limit", true},
+    {"--max-bad", true},
+};
+
+struct Split {
+  Words own, sbatch;
+};
+
+Split split(const Words& words) {
+  Split parts;
+  size_t next = 0;
+  while (next < words.size()) {
+    const std::string& word = words[next];
+    const std::string name = word.substr(0, word.find('='));
+    const auto* own =
+        std::find_if(std::begin(kOwn), std::end(kOwn),
+                     [&name](const OwnOption& option) { return option.name == name; });
+    const bool is_own = own != std::end(kOwn);
+    const bool value_follows = is_own && own->takes_value && name == word;
+    const size_t count = is_own ? (value_follows ? 2 : 1) : words_of_option(word);
+    if (count == 0) break;  // the script, and all that follows is its own
+    Words& to = is_own ? parts.own : parts.sbatch;
+    for (size_t i = 0; i < count && next < words.size(); ++i) to.push_back(words[next++]);
+  }
+  parts.sbatch.insert(parts.sbatch.end(), words.begin() + static_cast<std::ptrdiff_t>(next),
+                      words.end());
+  return parts;
+}
+
+std::optional<int> read_options(const Words& words, Options& options) {
+  CLI::App app(
+      "What would happen to a submission, and why. Nothing is submitted.\n\n"
+      "  auspex dry-run [OPTIONS] [SBATCH OPTIONS] SCRIPT [ARGUMENTS]\n"
+      "  auspex dry-run [OPTIONS] [SBATCH OPTIONS] --wrap COMMAND\n"
+      "  auspex dry-run [OPTIONS] --jobs FILE --format FORMAT\n",
+      "auspex dry-run");
+  app.add_option("--config", options.config, std::string("configuration; ") + kDefaultConfig);
+  app.add_option("--model", options.model, "model file, instead of the configuration's");
+  app.add_option("--jobs", options.past.path, "decide a history's submissions: plain, .gz or .xz");
+  app.add_option("--format", options.format, "the history's: sacct, swf or csv");
+  add_share(app, "--from-fraction", options.past.from_fraction,
+            "decide the submissions after this share of all");
+  add_count(app, "--limit", options.past.limit, "decide at most so many");
+  add_share(app, "--max-bad", options.past.read.max_bad, "share of rows that may be bad");
+  app.add_flag("--json", options.json, "print one JSON object");
+  return parse_words(app, words);
+}
+
+Result<Engine> make_engine(const Options& options, Words& warnings) {
+  Result<Config> config = load_config_or_defaults(options.config, warnings);
+  if (!config) return config.error();
+  if (options.model) config->model = *options.model;
+
+  // A history names its users by name or uid, sbatch by uid: a rule's user may be met as either.
+  Config by_name = *config;
+  for (std::string& warning : resolve_users(*config)) warnings.push_back(std::move(warning));
+  for (size_t i = 0; i < config->rules.size(); ++i) {
+    std::vector<std::string>& users = config->rules[i].match.user;
+    const std::vector<std::string>& names = by_name.rules[i].match.user;
+    users.insert(users.end(), names.begin(), names.end());
+  }
+
+  auto predictor = load_predictor(*config);
+  if (!predictor) {
+    // As with the daemon: without a model every job is left alone. One named here must be there.
+    if (options.model) return predictor.error();
+    warnings.push_back("no model: " + predictor.error().message);
+    return Engine(std::move(*config), nullptr);
+  }
+  return Engine(std::move(*config), std::move(*predictor));
+}
+
+// Everything that sbatch does before it sends a submission.
+Result<Submission> read_submission(const Words& words) {
+  Submission submission;
+  const Result<std::string> script = apply_command_line(words, submission);
+  if (!script) return script.error();
+  if (submission.script.empty()) {
+    Result<ScriptFile> file = read_script(*script);
+    if (!file) return file.error();
+    const Status applied = apply_script(file->text, file->shown_name, words, submission);
+    if (!applied) return applied.error();
+    if (!submission.argv.empty()) submission.argv[0] = file->argv0;
+  }
+  std::error_code ignored;
+  const std::filesystem::path here = std::filesystem::current_path(ignored);
+  submission.work_dir = (here / submission.work_dir).lexically_normal().string();
+  return submission;
+}
+
+int run_one(const Options& options, const Words& words) {
+  const Result<Submission> submission = read_submission(words);
+  if (!submission) return fail("dry-run: " + submission.error().message);
+  Words warnings;
+  const Result<Engine> engine = make_engine(options, warnings);
+  if (!engine) return fail("dry-run: " + engine.error().message);
+  print_warnings(warnings);
+  const Decision decision = engine->decide(*submission);
+  if (options.json) {
+    print_json(decision_json(*submission, decision));
+  } else {
+    print_decision(*submission, decision);
+  }
+  return kDone;
+}
+
+int run_past(Options& options) {
+  const Result<JobFormat> format = parse_job_format(options.format);
+  if (!format) return fail("dry-run: " + format.error().message);
+  options.past.format = *format;
+  Words warnings;
+  const Result<Engine> engine = make_engine(options, warnings);
+  if (!engine) return fail("dry-run: " + engine.error().message);
+  return run_jobs(*engine, options.past, options.json, warnings);
+}
+
+}  // namespace
+
+int dry_run(const Words& words) {
+  const Split parts = split(words);
+  Options options;
+  if (const auto code = read_options(parts.own, options)) return *code;
+  const bool past = !options.past.path.empty();
+  if (past != !options.format.empty()) return fail("dry-run: --jobs and --format need each other");
+  if (!past) return run_one(options, parts.sbatch);
+  if (parts.sbatch.empty()) return run_past(options);
+  return fail("dry-run: --jobs takes no submission, but '" + parts.sbatch[0] + "' is given");
+}
+
+}  // namespace auspex::cli

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Progress: one line on a terminal's stderr with share, rate and time left, from two seconds on.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace auspex::cli {
+
+class Progress {
+ public:
+  // total: 0 when nobody knows. visible: false keeps it silent, as does a stderr that is no
+  // terminal.
+  Progress(std::string what, uint64_t total, bool visible = true);
+  ~Progress();  // wipes the line
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void advance();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void draw(double elapsed_s);
+
+  std::string what_;
+  uint64_t total_ = 0;
+  uint64_t done_ = 0;
+  bool visible_ = false;
+  bool drawn_ = false;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point next_ = start_ + std::chrono::seconds(2);
+};
+
+}  // namespace auspex::cli

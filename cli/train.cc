@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// auspex train: hands over to auspex-train, which comes with the learn component and needs
+// libtorch; this program does not.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "cli/command.h"
+
+namespace auspex::cli {
+
+int train(const Words& words) {
+  constexpr char kProgram[] = "auspex-train";
+  std::vector<char*> arguments = {const_cast<char*>(kProgram)};
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+
+  std::error_code failure;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failure);
+  if (!failure) {
+    const std::filesystem::path folder = self.parent_path();
+    for (const auto& path : {folder / kProgram, folder / "../libexec/auspex" / kProgram}) {
+      if (access(path.c_str(), X_OK) == 0) execv(path.c_str(), arguments.data());
+    }
+  }
+  execvp(kProgram, arguments.data());
+  if (errno == ENOENT) {
+    return fail("train: auspex-train is not here: the learn component is not installed");
+  }
+  return fail(std::string("train: auspex-train cannot be started: ") + std::strerror(errno));
+}
+
+}  // namespace auspex::cli
