@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "learn/trainer.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <iterator>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "learn/network.h"
+
+namespace auspex {
+namespace {
+
+// Source: Lelek et al. 2025, section 2.3.
+constexpr double kLearningRate = 1e-3;
+constexpr double kWeightDecay = 1e-3;
+constexpr uint32_t kPatienceEpochs = 5;
+constexpr double kValidationShare = 0.1;
+
+// Source: chosen on the first 70 % of Cedar's submissions, split again in the order of time (three
+// points, three seeds each), as were the batch size and kAverageDecay.
+constexpr double kIdDropout = 0.2;
+constexpr double kAverageDecay = 0.998;
+
+// A correct fold differs by float rounding only, about 1e-5 at outputs of about 10.
+constexpr double kMaxFoldDifference = 1e-3;
+
+// Fewer say nothing about a network of this size.
+constexpr size_t kMinFitJobs = kMinTrainJobs / 2;
+
+struct Examples {
+  torch::Tensor rows;     // [jobs][fields] int64
+  torch::Tensor numbers;  // [jobs][kNumberCount]
+  torch::Tensor target;   // [jobs][1], log of the runtime in seconds
+
+  int64_t size() const { return target.size(0); }
+  Examples pick(const torch::Tensor& jobs) const {
+    return {rows.index_select(0, jobs), numbers.index_select(0, jobs), target.index_select(0, jobs)};
+  }
+  Examples slice(int64_t begin, int64_t end) const {
+    return {rows.slice(0, begin, end), numbers.slice(0, begin, end), target.slice(0, begin, end)};
+  }
+};
+
+Examples encode(std::span<const HistoryJob> jobs, const Vocabulary& vocabulary) {
+  const auto count = static_cast<int64_t>(jobs.size());
+  const auto fields = static_cast<int64_t>(vocabulary.unknown_rows().size());
+  Examples examples{torch::empty({count, fields}, torch::kInt64),
+                    torch::empty({count, static_cast<int64_t>(kNumberCount)}),
+                    torch::empty({count, 1})};
+  auto* rows = examples.rows.data_ptr<int64_t>();
+  auto* numbers = examples.numbers.data_ptr<float>();
+  auto* target = examples.target.data_ptr<float>();
+  for (const HistoryJob& job : jobs) {
+    const EncodedJob encoded = vocabulary.encode(job.features);
+    rows = std::copy_n(encoded.rows.begin(), encoded.row_count, rows);
+    numbers = std::copy(encoded.numbers.begin(), encoded.numbers.end(), numbers);
+    *target++ = static_cast<float>(std::log(std::max(job.runtime_s, 1.0)));
+  }
+  return examples;
+}
+
+// A running mean of the weights over the steps: what one step learned and the next forgot evens
+// out. Source: Polyak and Juditsky 1992; the early weights are left behind by a growing window.
+class AverageWeights {
+ public:
+  explicit AverageWeights(const Network& network) {
+    for (const torch::Tensor& parameter : network->parameters()) live_.push_back(parameter.data());
+    for (const torch::Tensor& buffer : network->buffers()) {
+      if (buffer.is_floating_point()) live_.push_back(buffer);
+    }
+    for (const torch::Tensor& tensor : live_) average_.push_back(tensor.clone());
+  }
+
+  void add_step() {
+    const double steps = static_cast<double>(++steps_);
+    const double decay = std::min(kAverageDecay, (1 + steps) / (10 + steps));
+    for (size_t i = 0; i < live_.size(); ++i) {
+      average_[i].mul_(decay).add_(live_[i], 1 - decay);
+    }
+  }
+
+  // Puts the average into the network and keeps what was there; a second call undoes it.
+  void swap() {
+    for (size_t i = 0; i < live_.size(); ++i) {
+      const torch::Tensor before = live_[i].clone();
+      live_[i].copy_(average_[i]);
+      average_[i].copy_(before);
+    }
+  }
+
+ private:
+  std::vector<torch::Tensor> live_;  // share memory with the network
+  std::vector<torch::Tensor> average_;
+  uint64_t steps_ = 0;
+};
+
+// The largest difference between torch's outputs and those of the folded layers.
+double fold_difference(Network& network, const std::vector<ModelContent::Layer>& layers,
+                       const Examples& examples) {
+  const torch::Tensor expected = network->forward(examples.rows, examples.numbers).contiguous();
+  const auto row_inputs = static_cast<size_t>(layers.front().inputs) - kNumberCount;
+  double largest = 0;
+  for (int64_t job = 0; job < examples.size(); ++job) {
+    std::vector<double> x(layers.front().inputs, 0.0);
+    const auto* rows = examples.rows.data_ptr<int64_t>() + job * examples.rows.size(1);
+    for (int64_t field = 0; field < examples.rows.size(1); ++field) x[rows[field]] += 1;
+    std::copy_n(examples.numbers.data_ptr<float>() + job * examples.numbers.size(1), kNumberCount,
+                x.begin() + static_cast<std::ptrdiff_t>(row_inputs));
+    for (const ModelContent::Layer& layer : layers) {
+      std::vector<double> y(layer.bias.begin(), layer.bias.end());
+      for (size_t in = 0; in < layer.inputs; ++in) {
+        if (x[in] == 0) continue;
+        const float* weights = &layer.weights[in * layer.outputs];
+        for (size_t out = 0; out < layer.outputs; ++out) y[out] += x[in] * weights[out];
+      }
+      if (layer.relu) std::replace_if(y.begin(), y.end(), [](double v) { return v < 0; }, 0.0);
+      x = std::move(y);
+    }
+    const float* outputs = expected.data_ptr<float>() + job * expected.size(1);
+    for (size_t out = 0; out < x.size(); ++out) {
+      largest = std::max(largest, std::abs(x[out] - outputs[out]));
+    }
+  }
+  return largest;
+}
+
+class Training {
+ public:
+  Training(const Examples& fit, const Examples& validation, const Vocabulary& vocabulary,
+           const TrainOptions& options, const std::function<void(const TrainProgress&)>& progress)
+      : fit_(fit),
+        validation_(validation),
+        options_(options),
+        progress_(progress),
+        network_(vocabulary.row_count(), options.hidden),
+        average_(network_),
+        optimizer_(network_->parameters(),
+                   torch::optim::AdamWOptions(kLearningRate).weight_decay(kWeightDecay)),
+        shuffle_(options.seed) {
+    const std::vector<uint32_t> unknown = vocabulary.unknown_rows();
+    unknown_rows_ = torch::tensor(std::vector<int64_t>(unknown.begin(), unknown.end()),
+                                  torch::kInt64);
+    network_->start_at_quantiles(fit_.target);
+  }
+
+  Result<TrainedNetwork> run() {
+    TrainedNetwork best;
+    best.best_validation_loss = std::numeric_limits<double>::infinity();
+    uint32_t best_epoch = 0;
+    for (uint32_t epoch = 1; epoch <= options_.epochs; ++epoch) {
+      const double train_loss = train_epoch(epoch);
+      torch::NoGradGuard no_grad;
+      network_->eval();
+      average_.swap();
+      const double validation_loss = validate();
+      if (!std::isfinite(train_loss) || !std::isfinite(validation_loss)) {
+        return Error{"training: the loss is not finite after epoch " + std::to_string(epoch)};
+      }
+      const bool improved = validation_loss < best.best_validation_loss;
+      if (improved) {
+        best_epoch = epoch;
+        best.best_validation_loss = validation_loss;
+        best.layers = network_->folded();
+        constexpr int64_t kCompared = 256;
+        best.fold_difference = fold_difference(
+            network_, best.layers, validation_.slice(0, std::min(kCompared, validation_.size())));
+      }
+      average_.swap();
+      if (best.fold_difference > kMaxFoldDifference) {
+        return Error{"training: the layers to be written differ from the network by " +
+                     std::to_string(best.fold_difference)};
+      }
+      best.epochs = epoch;
+      progress_({epoch, static_cast<uint64_t>(fit_.size()), static_cast<uint64_t>(fit_.size()),
+                 true, train_loss, validation_loss, improved});
+      if (epoch - best_epoch >= kPatienceEpochs) break;
+    }
+    return best;
+  }
+
+ private:
+  double train_epoch(uint32_t epoch) {
+    network_->train();
+    std::vector<int64_t> order(static_cast<size_t>(fit_.size()));
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.end(), shuffle_);
+    const torch::Tensor shuffled = torch::tensor(order, torch::kInt64);
+    double sum = 0;
+    int64_t done = 0;
+    // Batch norm needs two jobs: a last batch of one is left out.
+    while (fit_.size() - done >= 2) {
+      const int64_t end = std::min(done + int64_t{options_.batch}, fit_.size());
+      const Examples batch = fit_.pick(shuffled.slice(0, done, end));
+      optimizer_.zero_grad();
+      const torch::Tensor outputs = network_->forward(drop_ids(batch.rows), batch.numbers);
+      torch::Tensor loss = network_loss(outputs, batch.target);
+      loss.backward();
+      optimizer_.step();
+      torch::NoGradGuard no_grad;
+      average_.add_step();
+      sum += loss.item<double>() * static_cast<double>(batch.size());
+      done = end;
+      progress_({epoch, static_cast<uint64_t>(done), static_cast<uint64_t>(fit_.size()), false, 0,
+                 0, false});
+    }
+    return sum / static_cast<double>(done);
+  }
+
+  double validate() {
+    constexpr int64_t kBlock = 4096;  // bounds the memory
+    double sum = 0;
+    for (int64_t begin = 0; begin < validation_.size(); begin += kBlock) {
+      const Examples block = validation_.slice(begin, std::min(begin + kBlock, validation_.size()));
+      const torch::Tensor outputs = network_->forward(block.rows, block.numbers);
+      sum += network_loss(outputs, block.target).item<double>() * static_cast<double>(block.size());
+    }
+    return sum / static_cast<double>(validation_.size());
+  }
+
+  // Hides some ids from the network, so that the "unknown" rows are trained and no single id
+  // explains everything.
+  torch::Tensor drop_ids(const torch::Tensor& rows) const {
+    return torch::where(torch::rand(rows.sizes()) < kIdDropout, unknown_rows_, rows);
+  }
+
+  const Examples& fit_;
+  const Examples& validation_;
+  const TrainOptions& options_;
+  const std::function<void(const TrainProgress&)>& progress_;
+  Network network_;
+  AverageWeights average_;
+  torch::optim::AdamW optimizer_;
+  std::mt19937_64 shuffle_;
+  torch::Tensor unknown_rows_;
+};
+
+}  // namespace
+
+Result<TrainedNetwork> train_network(std::span<const HistoryJob> jobs, const Vocabulary& vocabulary,
+                                     const TrainOptions& options,
+                                     const std::function<void(const TrainProgress&)>& progress) {
+  if (jobs.size() < kMinTrainJobs) {
+    return Error{"training: " + std::to_string(jobs.size()) + " usable jobs are too few, " +
+                 std::to_string(kMinTrainJobs) + " are needed"};
+  }
+  // The validation jobs are the last ones in time, and what is fitted had ended before the first
+  // of them came: random ones would have twins of the same burst in both parts, and the epoch that
+  // learned the bursts by heart would look best.
+  const double fitted_share = 1 - kValidationShare;
+  const int64_t point_s =
+      jobs[static_cast<size_t>(fitted_share * static_cast<double>(jobs.size()))].submit_s;
+  std::vector<HistoryJob> fit, validation;
+  for (const HistoryJob& job : jobs) {
+    if (job.submit_s >= point_s) validation.push_back(job);
+    if (job.submit_s < point_s && job.end_s < point_s) fit.push_back(job);
+  }
+  if (fit.size() < kMinFitJobs) {
+    return Error{"training: only " + std::to_string(fit.size()) + " of " +
+                 std::to_string(jobs.size()) + " jobs had ended when the last tenth was submitted, " +
+                 std::to_string(kMinFitJobs) + " are needed: give a longer history"};
+  }
+  try {
+    torch::manual_seed(options.seed);
+    if (options.threads > 0) torch::set_num_threads(static_cast<int>(options.threads));
+    const Examples fit_examples = encode(fit, vocabulary);
+    const Examples validation_examples = encode(validation, vocabulary);
+    return Training(fit_examples, validation_examples, vocabulary, options, progress).run();
+  } catch (const std::exception& failure) {  // libtorch has no other way to report
+    const std::string text = failure.what();
+    return Error{"training: " + text.substr(0, text.find('\n'))};
+  }
+}
+
+}  // namespace auspex
