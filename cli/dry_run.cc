@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // auspex dry-run: what the daemon would decide, decided by the same engine.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
@@ -118,9 +116,11 @@ Result<Submission> read_submission(const Words& words) {
     if (!applied) return applied.error();
     if (!submission.argv.empty()) submission.argv[0] = file->argv0;
   }
-  std::error_code ignored;
-  const std::filesystem::path here = std::filesystem::current_path(ignored);
-  submission.work_dir = (here / submission.work_dir).lexically_normal().string();
+  if (!submission.work_dir.starts_with('/')) {
+    std::error_code ignored;
+    const std::string here = std::filesystem::current_path(ignored).string();
+    submission.work_dir = submission.work_dir.empty() ? here : here + "/" + submission.work_dir;
+  }
   return submission;
 }
 

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -16,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxScriptFileBytes = 4 * 1024 * 1024;
+constexpr size_t kMaxScriptFileBytes = size_t{4} * 1024 * 1024;
 
 bool is_file(const fs::path& path) {
   std::error_code ignored;

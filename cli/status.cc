@@ -31,7 +31,9 @@ void print_table(const nlohmann::json& status) {
   std::vector<std::pair<std::string, std::string>> fields;
   for (const auto& [key, value] : status.items()) {
     const std::string text = flat(value);
-    fields.emplace_back(one_line(key), text.empty() ? "-" : one_line(text));
+    fields.emplace_back(one_line(key), !text.empty()       ? one_line(text)
+                                       : value.is_object() ? "0"
+                                                           : "-");
   }
   print_fields(fields);
 }

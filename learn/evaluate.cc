@@ -28,9 +28,7 @@ double accuracy_of(double predicted_s, double runtime_s) {
 // Gathers one predictor's errors.
 class Scorer {
  public:
-  void add(double predicted_s, double runtime_s) {
-    add(predicted_s, predicted_s, runtime_s);
-  }
+  void add(double predicted_s, double runtime_s) { add(predicted_s, predicted_s, runtime_s); }
 
   // accuracy_point_s: the prediction whose accuracy counts.
   void add(double predicted_s, double accuracy_point_s, double runtime_s) {
@@ -150,9 +148,9 @@ Result<Evaluation> evaluate(const EvaluateOptions& options) {
   const auto first = std::partition_point(
       jobs.begin(), jobs.end(), [&](const HistoryJob& job) { return job.submit_s < point_s; });
   if (first == jobs.end()) {
-    return Error{options.history.paths.front() + ": no job to score: " +
-                 std::to_string(jobs.size()) + " usable jobs, scoring from fraction " +
-                 std::to_string(options.from_fraction)};
+    return Error{options.history.paths.front() +
+                 ": no job to score: " + std::to_string(jobs.size()) +
+                 " usable jobs, scoring from fraction " + std::to_string(options.from_fraction)};
   }
   Evaluation evaluation;
   evaluation.model = (*predictor)->model().summary().id;
@@ -169,14 +167,10 @@ nlohmann::json to_json(const Evaluation& evaluation) {
                         {"p95", evaluation.coverage_p95},
                         {"p99", evaluation.coverage_p99}};
   auspex["requested_hours_ratio"] = evaluation.requested_hours_ratio;
-  return {{"model", evaluation.model},
-          {"backend", evaluation.backend},
-          {"rows", evaluation.read.rows},
-          {"skipped", evaluation.read.skipped},
-          {"bad", evaluation.read.bad},
-          {"auspex", std::move(auspex)},
-          {"limit", to_json(evaluation.limit)},
-          {"last2", to_json(evaluation.last2)}};
+  return {{"model", evaluation.model},          {"backend", evaluation.backend},
+          {"rows", evaluation.read.rows},       {"skipped", evaluation.read.skipped},
+          {"bad", evaluation.read.bad},         {"auspex", std::move(auspex)},
+          {"limit", to_json(evaluation.limit)}, {"last2", to_json(evaluation.last2)}};
 }
 
 void print_table(const Evaluation& evaluation, std::ostream& out) {

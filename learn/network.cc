@@ -22,8 +22,9 @@ std::vector<float> floats_of(const torch::Tensor& tensor) {
 
 NetworkImpl::NetworkImpl(int64_t rows, const std::vector<uint32_t>& hidden) {
   int64_t width = hidden.front();
-  rows_ = register_module("rows", torch::nn::EmbeddingBag(
-                                      torch::nn::EmbeddingBagOptions(rows, width).mode(torch::kSum)));
+  rows_ = register_module(
+      "rows",
+      torch::nn::EmbeddingBag(torch::nn::EmbeddingBagOptions(rows, width).mode(torch::kSum)));
   torch::nn::init::normal_(rows_->weight, 0, kRowSd);
   numbers_ = register_module("numbers", torch::nn::Linear(kNumberCount, width));
   for (size_t block = 0; block < hidden.size(); ++block) {

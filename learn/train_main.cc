@@ -120,9 +120,9 @@ Result<Trained> train(const Options& options) {
   }
   const auspex::Vocabulary vocabulary = auspex::Vocabulary::of(jobs);
   auspex::ProgressLine line(options.train.epochs);
-  Result<auspex::TrainedNetwork> network =
-      auspex::train_network(jobs, vocabulary, options.train,
-                            [&line](const auspex::TrainProgress& progress) { line.show(progress); });
+  Result<auspex::TrainedNetwork> network = auspex::train_network(
+      jobs, vocabulary, options.train,
+      [&line](const auspex::TrainProgress& progress) { line.show(progress); });
   line.clear();
   if (!network) return Error{options.history.paths.front() + ": " + network.error().message};
 

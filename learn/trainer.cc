@@ -42,7 +42,8 @@ struct Examples {
 
   int64_t size() const { return target.size(0); }
   Examples pick(const torch::Tensor& jobs) const {
-    return {rows.index_select(0, jobs), numbers.index_select(0, jobs), target.index_select(0, jobs)};
+    return {rows.index_select(0, jobs), numbers.index_select(0, jobs),
+            target.index_select(0, jobs)};
   }
   Examples slice(int64_t begin, int64_t end) const {
     return {rows.slice(0, begin, end), numbers.slice(0, begin, end), target.slice(0, begin, end)};
@@ -121,7 +122,9 @@ double fold_difference(Network& network, const std::vector<ModelContent::Layer>&
         const float* weights = &layer.weights[in * layer.outputs];
         for (size_t out = 0; out < layer.outputs; ++out) y[out] += x[in] * weights[out];
       }
-      if (layer.relu) std::replace_if(y.begin(), y.end(), [](double v) { return v < 0; }, 0.0);
+      if (layer.relu)
+        std::replace_if(
+            y.begin(), y.end(), [](double v) { return v < 0; }, 0.0);
       x = std::move(y);
     }
     const float* outputs = expected.data_ptr<float>() + job * expected.size(1);
@@ -146,8 +149,8 @@ class Training {
                    torch::optim::AdamWOptions(kLearningRate).weight_decay(kWeightDecay)),
         shuffle_(options.seed) {
     const std::vector<uint32_t> unknown = vocabulary.unknown_rows();
-    unknown_rows_ = torch::tensor(std::vector<int64_t>(unknown.begin(), unknown.end()),
-                                  torch::kInt64);
+    unknown_rows_ =
+        torch::tensor(std::vector<int64_t>(unknown.begin(), unknown.end()), torch::kInt64);
     network_->start_at_quantiles(fit_.target);
   }
 
@@ -264,7 +267,8 @@ Result<TrainedNetwork> train_network(std::span<const HistoryJob> jobs, const Voc
   }
   if (fit.size() < kMinFitJobs) {
     return Error{"training: only " + std::to_string(fit.size()) + " of " +
-                 std::to_string(jobs.size()) + " jobs had ended when the last tenth was submitted, " +
+                 std::to_string(jobs.size()) +
+                 " jobs had ended when the last tenth was submitted, " +
                  std::to_string(kMinFitJobs) + " are needed: give a longer history"};
   }
   try {

@@ -3,8 +3,8 @@
 // appears here: whoever includes this does not compile against libtorch.
 //
 // The network is the paper's: blocks of Linear, BatchNorm, ReLU; the last block Linear only
-// (ALICE runtime prediction, Lelek et al. 2025, section 2.3). The first Linear is split: the one-hot
-// part is a sum of rows (embedding bag), the numbers have a small Linear of their own.
+// (ALICE runtime prediction, Lelek et al. 2025, section 2.3). The first Linear is split: the
+// one-hot part is a sum of rows (embedding bag), the numbers have a small Linear of their own.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ struct TrainProgress {
 
 struct TrainedNetwork {
   std::vector<ModelContent::Layer> layers;  // batch norm folded in
-  uint32_t epochs = 0;  // that ran; the best one's layers are kept
+  uint32_t epochs = 0;                      // that ran; the best one's layers are kept
   double best_validation_loss = 0;
   double fold_difference = 0;  // largest |folded - torch| over outputs of validation jobs
 };

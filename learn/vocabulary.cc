@@ -48,7 +48,8 @@ ModelContent::Number scale_of(std::span<const HistoryJob> jobs, size_t index) {
     squares += static_cast<double>(value) * value;
   }
   const double mean = sum / static_cast<double>(values.size());
-  const double sd = std::sqrt(std::max(0.0, squares / static_cast<double>(values.size()) - mean * mean));
+  const double sd =
+      std::sqrt(std::max(0.0, squares / static_cast<double>(values.size()) - mean * mean));
   number.mean = static_cast<float>(mean);
   // A number that never varied is worth nothing, but a new value must not blow up either.
   constexpr double kMinSd = 1e-3;
@@ -62,7 +63,8 @@ Vocabulary Vocabulary::of(std::span<const HistoryJob> jobs) {
   Vocabulary vocabulary;
   for (size_t field = 0; field < kCategoryCount; ++field) {
     const CategoryCounts counts = count_categories(jobs, field);
-    const size_t kinds = counts.kept.size() + (counts.has_missing ? 1 : 0) + (counts.has_rare ? 1 : 0);
+    const size_t kinds =
+        counts.kept.size() + (counts.has_missing ? 1 : 0) + (counts.has_rare ? 1 : 0);
     if (kinds < 2) continue;
     ModelContent::Field& rows = vocabulary.fields_[field];
     rows.unknown_row = static_cast<int32_t>(vocabulary.row_count_++);

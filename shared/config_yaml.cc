@@ -18,7 +18,7 @@
 namespace auspex {
 namespace {
 
-constexpr size_t kMaxFileBytes = 1024 * 1024;
+constexpr size_t kMaxFileBytes = size_t{1024} * 1024;
 constexpr size_t kMaxRules = 1000;
 
 // Counts documents and keeps nothing. YAML::Load reads the first only and passes over the rest;
@@ -135,8 +135,9 @@ class ConfigReader {
       const Keys keys = rule_keys(rule);
       if (Status status = read_mapping(item, prefix, "", keys); !status) return status;
       // Without it the rule would silently mean "observe".
-      if (!item["mode"])
+      if (!item["mode"]) {
         return error(item.Mark(), prefix + "mode", "is missing", allowed_for("mode", keys));
+      }
       config_.rules.push_back(std::move(rule));
     }
     return Done{};
@@ -230,8 +231,9 @@ std::vector<std::pair<std::string, std::string>> describe_config(const Config& c
   for (const ConfigKey& key : config_keys(copy)) lines.emplace_back(key.name, key.show());
   for (size_t i = 0; i < copy.rules.size(); ++i) {
     const std::string prefix = "rules[" + std::to_string(i) + "].";
-    for (const ConfigKey& key : rule_keys(copy.rules[i]))
+    for (const ConfigKey& key : rule_keys(copy.rules[i])) {
       lines.emplace_back(prefix + key.name, key.show());
+    }
   }
   return lines;
 }

@@ -15,9 +15,12 @@ constexpr size_t kMaxComplaints = 10;
 
 std::unique_ptr<RowReader> make_reader(JobFormat format) {
   switch (format) {
-    case JobFormat::kSacct: return make_sacct_reader();
-    case JobFormat::kSwf: return make_swf_reader();
-    case JobFormat::kCsv: return make_csv_reader();
+    case JobFormat::kSacct:
+      return make_sacct_reader();
+    case JobFormat::kSwf:
+      return make_swf_reader();
+    case JobFormat::kCsv:
+      return make_csv_reader();
   }
   return nullptr;
 }

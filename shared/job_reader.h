@@ -21,10 +21,10 @@ struct ReadOptions {
 };
 
 struct ReadReport {
-  uint64_t rows = 0;     // data rows seen
-  uint64_t jobs = 0;     // delivered
-  uint64_t skipped = 0;  // not jobs to learn from: steps, never started, no limit
-  uint64_t bad = 0;      // could not be understood
+  uint64_t rows = 0;                    // data rows seen
+  uint64_t jobs = 0;                    // delivered
+  uint64_t skipped = 0;                 // not jobs to learn from: steps, never started, no limit
+  uint64_t bad = 0;                     // could not be understood
   std::vector<std::string> complaints;  // "FILE:LINE: what", the first ten bad rows
 };
 

@@ -46,7 +46,7 @@ std::optional<Why> left_alone(const Submission& s, Mode mode) {
   if (directives_of(s).off) return Why::kOptOut;
   if (s.kind == SubmissionKind::kInteractive) return Why::kInteractive;
   if (s.time_min_min) return Why::kTimeMin;
-  if (s.warn_time_s != 0) return Why::kSignal;
+  if (s.warn_signal != 0 || s.warn_time_s != 0) return Why::kSignal;
   if (s.deadline_s) return Why::kDeadline;
   if (!s.reservation.empty()) return Why::kReservation;
   return std::nullopt;

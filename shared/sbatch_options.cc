@@ -46,7 +46,7 @@ const SbatchOption* find_letter(char letter) {
 
 Status set(const SbatchOption& option, std::string_view value, SbatchDraft& draft) {
   if (option.set == nullptr) return Done{};
-  const Status status = option.set(value, draft);
+  Status status = option.set(value, draft);
   return status ? status : Status(option_error(option, status.error().message));
 }
 

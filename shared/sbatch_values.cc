@@ -46,7 +46,7 @@ Result<uint32_t> parse_positive(std::string_view value) {
 }
 
 Result<uint64_t> parse_sbatch_memory_mib(std::string_view value) {
-  const Result<uint64_t> mib = parse_memory_mib(value);
+  Result<uint64_t> mib = parse_memory_mib(value);
   if (mib && value.find_first_of(".Pp") == std::string_view::npos) return mib;
   return wrong_value(value, "is not a memory size (500, 500M, 4G, 1T, 1024K; no suffix means MiB)");
 }

@@ -25,9 +25,9 @@ enum class Field : uint8_t {
   kSubmit,
   kStart,
   kEnd,
-  kRuntime,       // seconds, or [D-]HH:MM:SS
-  kLimitMin,      // minutes, or one of sbatch's notations
-  kLimitS,        // seconds
+  kRuntime,   // seconds, or [D-]HH:MM:SS
+  kLimitMin,  // minutes, or one of sbatch's notations
+  kLimitS,    // seconds
   kState,
   kCpus,
   kNodes,

@@ -149,6 +149,8 @@ class CsvReader final : public RowReader {
 
 }  // namespace
 
-std::unique_ptr<RowReader> make_csv_reader() { return std::make_unique<CsvReader>(); }
+std::unique_ptr<RowReader> make_csv_reader() {
+  return std::make_unique<CsvReader>();
+}
 
 }  // namespace auspex

@@ -22,7 +22,9 @@ Error archive_error(const std::string& path, archive* handle) {
 
 }  // namespace
 
-void LineSource::Close::operator()(archive* handle) const { archive_read_free(handle); }
+void LineSource::Close::operator()(archive* handle) const {
+  archive_read_free(handle);
+}
 
 LineSource::LineSource(std::string path, std::unique_ptr<archive, Close> handle)
     : path_(std::move(path)), handle_(std::move(handle)), buffer_(kBlockBytes, '\0') {}

@@ -43,9 +43,9 @@ class LineSource {
 
   std::string path_;
   std::unique_ptr<archive, Close> handle_;
-  std::string buffer_;        // a block of decompressed bytes
-  std::string_view unread_;   // what of it has not been delivered
-  std::string carried_;       // the head of a line that began in an earlier block
+  std::string buffer_;       // a block of decompressed bytes
+  std::string_view unread_;  // what of it has not been delivered
+  std::string carried_;      // the head of a line that began in an earlier block
   uint64_t line_number_ = 0;
   bool overlong_ = false;
 };

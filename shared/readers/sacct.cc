@@ -47,7 +47,9 @@ constexpr std::array<ColumnName, 30> kNames = {{
     {"Constraints", Field::kConstraints},
 }};
 
-bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
+bool is_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
 
 class SacctReader final : public RowReader {
  public:
@@ -96,6 +98,8 @@ class SacctReader final : public RowReader {
 
 }  // namespace
 
-std::unique_ptr<RowReader> make_sacct_reader() { return std::make_unique<SacctReader>(); }
+std::unique_ptr<RowReader> make_sacct_reader() {
+  return std::make_unique<SacctReader>();
+}
 
 }  // namespace auspex

@@ -134,6 +134,8 @@ class SwfReader final : public RowReader {
 
 }  // namespace
 
-std::unique_ptr<RowReader> make_swf_reader() { return std::make_unique<SwfReader>(); }
+std::unique_ptr<RowReader> make_swf_reader() {
+  return std::make_unique<SwfReader>();
+}
 
 }  // namespace auspex

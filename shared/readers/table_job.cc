@@ -40,7 +40,7 @@ constexpr std::array<StateName, 5> kEndStates = {{{"COMPLETED", Outcome::kComple
                                                   {"TIMEOUT", Outcome::kTimeout},
                                                   {"CANCELLED", Outcome::kCancelled}}};
 // Not over yet, so the runtime is not final.
-constexpr std::array<std::string_view, 6> kLiveStates = {"RUNNING",  "PENDING",   "SUSPENDED",
+constexpr std::array<std::string_view, 6> kLiveStates = {"RUNNING",  "PENDING",  "SUSPENDED",
                                                          "REQUEUED", "RESIZING", "COMPLETING"};
 
 bool is_live(std::string_view state) {
@@ -210,7 +210,8 @@ Result<Done> read_resources(const RowFields& fields, Submission& submission) {
   constexpr double kMaxMemoryMib = 1e12;
   if (per_cpu_mib && *per_cpu_mib > kMaxMemoryMib) return bad("memory", fields[Field::kMemory]);
   if (per_cpu_mib && *per_cpu_mib > 0) {
-    submission.memory_per_cpu_mib = static_cast<uint64_t>(std::max(1LL, std::llround(*per_cpu_mib)));
+    submission.memory_per_cpu_mib =
+        static_cast<uint64_t>(std::max(1LL, std::llround(*per_cpu_mib)));
   }
   return Done{};
 }
@@ -243,8 +244,8 @@ void read_submit_line(std::string_view line, Submission& submission) {
 
 bool says_nothing(std::string_view text) {
   // Source: sacct(1) prints Unknown, None and (null); pandas' to_csv writes nan, NaN and NaT.
-  constexpr std::array<std::string_view, 9> kWords = {
-      "", "Unknown", "None", "(null)", "N/A", "nan", "NaN", "NaT", "NULL"};
+  constexpr std::array<std::string_view, 9> kWords = {"",    "Unknown", "None", "(null)", "N/A",
+                                                      "nan", "NaN",     "NaT",  "NULL"};
   return text.size() <= 7 && std::find(kWords.begin(), kWords.end(), text) != kWords.end();
 }
 

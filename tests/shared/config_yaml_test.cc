@@ -193,7 +193,7 @@ constexpr Mistake kMistakes[] = {
     {"- a",
      "f.yaml:1: file: no mapping stands here; allowed: socket, deadline_us, backend, model, mode, "
      "risk, slurm_user, order, limits, guard, mig, rules"},
-    {"a: 1\n---\nb: 1", "f.yaml:3: file: a second document begins here; allowed: one"},
+    {"a: 1\n---\nb: 1", "f.yaml:2: file: a second document begins here; allowed: one"},
     {", a", "f.yaml:1: file: a second document begins here; allowed: one"},
     {"rules: {}", "f.yaml:1: rules: no list stands here; allowed: a list of {match, mode, risk}"},
     {"rules:", "f.yaml:1: rules: no list stands here; allowed: a list of {match, mode, risk}"},

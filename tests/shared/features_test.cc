@@ -24,9 +24,9 @@ uint64_t category(const Submission& s, std::string_view name) {
 
 TEST(Features, AnEmptySubmissionIsMissingWhereItSaysNothing) {
   const Features f = features_of({});
-  for (const auto name : {"user", "group", "account", "partition", "qos", "name_stem",
-                          "application", "work_dir", "feature", "gpu_type", "user_request",
-                          "account_request"}) {
+  for (const auto name :
+       {"user", "group", "account", "partition", "qos", "name_stem", "application", "work_dir",
+        "feature", "gpu_type", "user_request", "account_request"}) {
     EXPECT_EQ(f.category[index_of(name)], Features::kMissing) << name;
   }
   EXPECT_NE(f.category[index_of("request")], Features::kMissing);

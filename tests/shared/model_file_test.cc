@@ -59,7 +59,7 @@ TEST(ModelFile, ReadsBackWhatWasWritten) {
     EXPECT_EQ(layer.relu, written.relu);
     EXPECT_EQ(std::memcmp(layer.weights, written.weights.data(), 4 * written.weights.size()), 0);
     EXPECT_EQ(std::memcmp(layer.bias, written.bias.data(), 4 * written.bias.size()), 0);
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(layer.weights) % 64, 0U);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(layer.weights) % 32, 0U);
   }
   const ModelSummary& summary = model.summary();
   EXPECT_EQ(summary.trained_on, "cedar.csv");

@@ -103,6 +103,7 @@ TEST(Policy, LeavesAloneWhatHasAMeaningOfItsOwn) {
            {Why::kInteractive, [](Submission& s) { s.kind = SubmissionKind::kInteractive; }},
            {Why::kTimeMin, [](Submission& s) { s.time_min_min = 5; }},
            {Why::kSignal, [](Submission& s) { s.warn_time_s = 60; }},
+           {Why::kSignal, [](Submission& s) { s.warn_signal = 10; }},
            {Why::kDeadline, [](Submission& s) { s.deadline_s = 1; }},
            {Why::kReservation, [](Submission& s) { s.reservation = "maint"; }},
            {Why::kNoLimitAsked, [](Submission& s) { s.time_limit_min.reset(); }}}) {
@@ -170,13 +171,22 @@ TEST(Rules, TheFirstMatchWins) {
     change(s);
     return decide(s, &p, config);
   };
-  Decision d = decided([](Submission& s) { s.partition = "debug"; s.account = "bio"; });
+  Decision d = decided([](Submission& s) {
+    s.partition = "debug";
+    s.account = "bio";
+  });
   EXPECT_EQ(d.rule, 0);
   EXPECT_EQ(d.mode, Mode::kOff);
-  d = decided([](Submission& s) { s.account = "chem"; s.qos = "normal"; });
+  d = decided([](Submission& s) {
+    s.account = "chem";
+    s.qos = "normal";
+  });
   EXPECT_EQ(d.rule, 1);
   EXPECT_DOUBLE_EQ(d.quantile_level, 0.99);
-  d = decided([](Submission& s) { s.account = "chem"; s.qos = "high"; });
+  d = decided([](Submission& s) {
+    s.account = "chem";
+    s.qos = "high";
+  });
   EXPECT_EQ(d.rule, -1);
   EXPECT_EQ(d.mode, Mode::kObserve);
   EXPECT_DOUBLE_EQ(d.quantile_level, 0.9);

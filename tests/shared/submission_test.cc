@@ -22,18 +22,41 @@ TEST(RequestedResources, DefaultsAreOneOfEach) {
 }
 
 TEST(RequestedResources, CpusAreWhateverAsksForMost) {
-  EXPECT_EQ(with([](Submission& s) { s.num_tasks = 4; s.cpus_per_task = 3; }).cpus, 12);
-  EXPECT_EQ(with([](Submission& s) { s.num_tasks = 4; s.min_cpus = 16; }).cpus, 16);
-  EXPECT_EQ(with([](Submission& s) { s.min_nodes = 3; s.pn_min_cpus = 5; }).cpus, 15);
-  EXPECT_EQ(with([](Submission& s) { s.min_nodes = 2; s.ntasks_per_node = 4; s.cpus_per_task = 2; })
-                .cpus, 16);
+  EXPECT_EQ(with([](Submission& s) {
+              s.num_tasks = 4;
+              s.cpus_per_task = 3;
+            }).cpus,
+            12);
+  EXPECT_EQ(with([](Submission& s) {
+              s.num_tasks = 4;
+              s.min_cpus = 16;
+            }).cpus,
+            16);
+  EXPECT_EQ(with([](Submission& s) {
+              s.min_nodes = 3;
+              s.pn_min_cpus = 5;
+            }).cpus,
+            15);
+  EXPECT_EQ(with([](Submission& s) {
+              s.min_nodes = 2;
+              s.ntasks_per_node = 4;
+              s.cpus_per_task = 2;
+            }).cpus,
+            16);
 }
 
 TEST(RequestedResources, MemoryIsPerCpu) {
-  EXPECT_EQ(with([](Submission& s) { s.memory_per_cpu_mib = 500; s.min_cpus = 4; })
-                .memory_per_cpu_mib, 500);
-  EXPECT_EQ(with([](Submission& s) { s.memory_per_node_mib = 4000; s.min_nodes = 2; s.min_cpus = 8; })
-                .memory_per_cpu_mib, 1000);
+  EXPECT_EQ(with([](Submission& s) {
+              s.memory_per_cpu_mib = 500;
+              s.min_cpus = 4;
+            }).memory_per_cpu_mib,
+            500);
+  EXPECT_EQ(with([](Submission& s) {
+              s.memory_per_node_mib = 4000;
+              s.min_nodes = 2;
+              s.min_cpus = 8;
+            }).memory_per_cpu_mib,
+            1000);
 }
 
 TEST(RequestedResources, ReadsGpusInEverySpelling) {
@@ -42,21 +65,21 @@ TEST(RequestedResources, ReadsGpusInEverySpelling) {
     double count;
     const char* type;
   };
-  for (const auto& [tres, count, type] : std::initializer_list<Case>{
-           {"gpu", 1, ""},
-           {"gpu:2", 2, ""},
-           {"gres:gpu:2", 2, ""},
-           {"gres/gpu:2", 2, ""},
-           {"gres/gpu=2", 2, ""},
-           {"gres:gpu:a100:2", 2, "a100"},
-           {"gres/gpu:1g.5gb:1", 1, "1g.5gb"},
-           {"gres/gpu:a100", 1, "a100"},
-           {"gres/shard:4,gres/gpu:3", 3, ""},
-           {"gres/gpu:a:1,gres/gpu:b:2", 3, "a"},
-           {"license/gpu:4", 0, ""},
-           {"", 0, ""},
-           {":::,,==", 0, ""},
-           {"gpu:99999999999", 1, "99999999999"}}) {
+  for (const auto& [tres, count, type] :
+       std::initializer_list<Case>{{"gpu", 1, ""},
+                                   {"gpu:2", 2, ""},
+                                   {"gres:gpu:2", 2, ""},
+                                   {"gres/gpu:2", 2, ""},
+                                   {"gres/gpu=2", 2, ""},
+                                   {"gres:gpu:a100:2", 2, "a100"},
+                                   {"gres/gpu:1g.5gb:1", 1, "1g.5gb"},
+                                   {"gres/gpu:a100", 1, "a100"},
+                                   {"gres/shard:4,gres/gpu:3", 3, ""},
+                                   {"gres/gpu:a:1,gres/gpu:b:2", 3, "a"},
+                                   {"license/gpu:4", 0, ""},
+                                   {"", 0, ""},
+                                   {":::,,==", 0, ""},
+                                   {"gpu:99999999999", 1, "99999999999"}}) {
     Submission s;
     s.tres_per_job = tres;
     EXPECT_EQ(requested_resources(s).gpus, count) << tres;
@@ -65,8 +88,16 @@ TEST(RequestedResources, ReadsGpusInEverySpelling) {
 }
 
 TEST(RequestedResources, GpusPerNodeAndTaskAreMultiplied) {
-  EXPECT_EQ(with([](Submission& s) { s.tres_per_node = "gpu:2"; s.min_nodes = 3; }).gpus, 6);
-  EXPECT_EQ(with([](Submission& s) { s.tres_per_task = "gpu:1"; s.num_tasks = 4; }).gpus, 4);
+  EXPECT_EQ(with([](Submission& s) {
+              s.tres_per_node = "gpu:2";
+              s.min_nodes = 3;
+            }).gpus,
+            6);
+  EXPECT_EQ(with([](Submission& s) {
+              s.tres_per_task = "gpu:1";
+              s.num_tasks = 4;
+            }).gpus,
+            4);
 }
 
 TEST(RequestedResources, CountsArrayTasks) {
@@ -75,15 +106,15 @@ TEST(RequestedResources, CountsArrayTasks) {
     double tasks;
   };
   for (const auto& [array, tasks] : std::initializer_list<Case>{{"0-15", 16},
-                                                                 {"1,3,5", 3},
-                                                                 {"0-9:2", 5},
-                                                                 {"0-99%10", 100},
-                                                                 {"7", 1},
-                                                                 {"1-3,10-12", 6},
-                                                                 {"9-1", 1},
-                                                                 {"0-9:0", 1},
-                                                                 {"x", 1},
-                                                                 {",,-", 1}}) {
+                                                                {"1,3,5", 3},
+                                                                {"0-9:2", 5},
+                                                                {"0-99%10", 100},
+                                                                {"7", 1},
+                                                                {"1-3,10-12", 6},
+                                                                {"9-1", 1},
+                                                                {"0-9:0", 1},
+                                                                {"x", 1},
+                                                                {",,-", 1}}) {
     Submission s;
     s.array = array;
     EXPECT_EQ(requested_resources(s).array_tasks, tasks) << array;
