@@ -52,10 +52,10 @@ demo: build
 
 # The release tests come last and hold the real Slurm; ctest's closing lines end the output.
 test: build build-asan build-tsan
-	$(call say,unit tests under the address and undefined behaviour sanitizers)
-	@$(CTEST) --test-dir build/asan --label-regex '^(unit|threads|fuzz)$$' --parallel $(JOBS)
+	$(call say,unit and slurmctld tests under the address and undefined behaviour sanitizers)
+	@$(CTEST) --test-dir build/asan --label-regex 'unit|slurm' --parallel $(JOBS)
 	$(call say,unit tests with threads under the thread sanitizer)
-	@$(CTEST) --test-dir build/tsan --label-regex '^threads$$' --parallel $(JOBS)
+	@$(CTEST) --test-dir build/tsan --label-regex threads --parallel $(JOBS)
 	$(call say,all tests of the release build)
 	@$(CTEST) --test-dir build/release --label-exclude '^bench$$' --parallel $(JOBS)
 

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -58,7 +57,7 @@ void declare(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--seed", options.train.seed, "equal seeds give equal models")
       ->capture_default_str();
-  app.add_option("--threads", options.train.threads, "another number gives another model")
+  app.add_option("--threads", options.train.threads, "more than one pays only on an idle machine")
       ->check(CLI::Range(1U, 1024U))
       ->capture_default_str();
   app.add_option("--max-bad", options.history.read.max_bad, "share of rows that may be bad")

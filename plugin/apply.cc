@@ -2,6 +2,7 @@
 #include "plugin/apply.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string_view>
 
 #include "ipc/protocol.h"
@@ -69,6 +70,12 @@ std::optional<std::string> objection(const Edits& edits, const job_desc_msg_t& j
   for (const auto* tres :
        {&edits.tres_per_job, &edits.tres_per_node, &edits.tres_per_socket, &edits.tres_per_task}) {
     if (!is_tres(*tres)) return "a TRES text that is none";
+  }
+  // Slurm refuses a job whose comment is longer, and it looks after us. Source: tried on 22.05.8.
+  constexpr size_t kMaxCommentBytes = 1024;
+  if (edits.comment && job.comment != nullptr &&
+      std::strlen(job.comment) + 1 + edits.comment->size() > kMaxCommentBytes) {
+    return "a comment that leaves no room for the user's";
   }
   if (!is_one_line(edits.comment, ipc::kMaxTextBytes) ||
       !is_one_line(edits.admin_comment, ipc::kMaxTextBytes) ||

@@ -67,7 +67,10 @@ void copy_memory(uint64_t pn_min_memory, Submission& out) {
 
 Submission copy_submission(const job_desc_msg_t& job, uint32_t submit_uid, int64_t now_s) {
   Submission out;
-  out.kind = job.script == nullptr ? SubmissionKind::kInteractive : SubmissionKind::kBatch;
+  // salloc and srun bring neither script nor environment; of a heterogeneous batch job only the
+  // first component brings the script, but all bring the environment.
+  const bool interactive = job.script == nullptr && job.environment == nullptr;
+  out.kind = interactive ? SubmissionKind::kInteractive : SubmissionKind::kBatch;
   out.submit_time_s = now_s;
   out.user = std::to_string(job.user_id == NO_VAL ? submit_uid : job.user_id);
   if (job.group_id != NO_VAL) out.group = std::to_string(job.group_id);

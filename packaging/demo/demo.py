@@ -136,7 +136,8 @@ class Demo:
         history = self.own_history or f'{self.cluster.base}/history.sacct'
         if not self.own_history:
             subprocess.run([sys.executable, f'{SOURCE}/packaging/demo/make_history.py',
-                            '--out', history], check=True, timeout=120, stdin=subprocess.DEVNULL)
+                            '--jobs', '10000', '--out', history], check=True, timeout=120,
+                           stdin=subprocess.DEVNULL)
         say(f'auspex train, on {self.own_history or "a generated history of the site"}:')
         begin = time.monotonic()
         subprocess.run([program('auspex'), 'train', '--jobs', history, '--format', 'sacct',

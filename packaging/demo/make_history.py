@@ -53,7 +53,7 @@ ACCOUNTS = ('astro', 'bio', 'chem', 'climate', 'materials', 'ml', 'physics')
 DEMO_APPLICATIONS = (
     ('blast-align', 'cpu', 1, None, 14),
     ('cfd-steady', 'cpu', 4, None, 20),
-    ('md-prod', 'cpu', 2, None, 22),
+    ('md-prod', 'cpu', 1, None, 22),
     ('postproc', 'cpu', 1, None, 9),
     ('train-resnet', 'gpu', 1, GPUS[2], 17),
     ('train-resnet', 'gpu', 1, GPUS[0], 12),
@@ -76,7 +76,7 @@ class Application:
         self.memory_gib = self.cpus * dice.choice((1, 2, 4)) if dice.random() < 0.8 else None
         # People ask for a round number of hours that no job of theirs ever needed, mostly.
         wanted_h = self.median_min / 60 * dice.choice((1.3, 2, 4, 8, 16))
-        self.limit_h = next((hours for hours in (1, 2, 4, 8, 12, 24, 48, 72) if hours >= wanted_h), 72)
+        self.limit_h = next((hours for hours in (1, 2, 4, 8, 12, 24, 48) if hours >= wanted_h), 72)
 
 
 class User:
@@ -177,7 +177,8 @@ def request(partition, cpus, gres, memory_gib, limit_h):
 
 
 def submit_line(name, fields, limit_h, gres, memory_gib, array, script):
-    line = f'sbatch -A {fields["Account"]} -p {fields["Partition"]} -J {name} --time={limit_h}:00:00'
+    line = f'sbatch -A {fields["Account"]} -p {fields["Partition"]} -J {name}'
+    line += f' --time={limit_h}:00:00'
     if fields['ReqCPUS'] > 1:
         line += f' -n {fields["ReqCPUS"]}'
     if gres:

@@ -44,23 +44,29 @@ constexpr std::array<ColumnName, 25> kNames = {{
     {"work_dir", Field::kWorkDir},
 }};
 
+// Each further line has the row cut again from its start: the bound keeps that from growing.
+constexpr size_t kMaxRowLines = 1000;
+
 // Cuts rows into cells and takes quotes off. A quoted cell may go on over several lines.
 class CsvSplitter {
  public:
   // False when a quote is still open at the end of the line: the row goes on.
-  // Errors: a row of several lines that is too long, text after a closing quote.
+  // Errors: a quote that is open for too long, text after a closing quote.
   Result<bool> split(std::string_view line) {
-    const bool continued = !row_.empty();
-    if (row_.size() + line.size() > kMaxLineBytes) {
+    const bool continued = row_lines_ > 0;
+    if (row_lines_ == kMaxRowLines || row_.size() + line.size() > kMaxLineBytes) {
       row_.clear();
-      return Error{"the row is longer than " + std::to_string(kMaxLineBytes) + " bytes"};
+      row_lines_ = 0;
+      return Error{"a quote is open for too long"};
     }
     if (continued) line = row_.append("\n").append(line);
     Result<bool> whole = cut(line);
     if (whole.ok() && !*whole) {
       if (!continued) row_ = line;
+      ++row_lines_;
       return false;
     }
+    row_lines_ = 0;
     // The cells may point into the row, so it is kept until the next one.
     finished_ = std::exchange(row_, {});
     if (continued && whole.ok()) whole = cut(finished_);
@@ -90,9 +96,12 @@ class CsvSplitter {
     }
   }
 
+  // Of the quote that row begins with; npos when it stays open. Doubled quotes are text.
   static size_t closing_quote(std::string_view row) {
     size_t quote = row.find('"', 1);
-    while (quote + 1 < row.size() && row[quote + 1] == '"') quote = row.find('"', quote + 2);
+    while (quote != std::string_view::npos && row.substr(quote + 1).starts_with('"')) {
+      quote = row.find('"', quote + 2);
+    }
     return quote;
   }
 
@@ -110,6 +119,7 @@ class CsvSplitter {
   }
 
   std::string row_;       // the lines so far of a row that goes on
+  size_t row_lines_ = 0;  // how many
   std::string finished_;  // what cells_ points into after a row of several lines
   std::vector<std::string_view> cells_;
   std::vector<std::unique_ptr<std::string>> unquoted_;  // reused; addresses must not move

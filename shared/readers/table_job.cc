@@ -17,8 +17,8 @@
 namespace auspex {
 namespace {
 
-// Longer ones are not runtimes but broken clocks. Source: no Slurm limit exceeds 365 days in
-// MaxTime practice; ten times that is still told apart from an epoch (1e9 s).
+// A longer one is a broken clock, or a time where a duration should be. Source: our choice; ten
+// years are far above any site's MaxTime and far below the seconds since the epoch.
 constexpr double kMaxRuntimeS = 3650.0 * 86400;
 
 Error bad(std::string_view what, std::string_view value) {
@@ -177,7 +177,7 @@ Result<std::optional<double>> memory_per_cpu_mib(std::string_view text, double c
   return std::optional<double>(static_cast<double>(*mib) * share);
 }
 
-Result<Done> read_resources(const RowFields& fields, Submission& submission) {
+Status read_resources(const RowFields& fields, Submission& submission) {
   const auto either = [](std::string_view first, std::string_view second) {
     return says_nothing(first) ? second : first;
   };
@@ -206,9 +206,9 @@ Result<Done> read_resources(const RowFields& fields, Submission& submission) {
     if (!shared) return shared.error();
     per_cpu_mib = *shared;
   }
-  // Zero asks for all of the node's memory: no amount.
-  constexpr double kMaxMemoryMib = 1e12;
+  constexpr double kMaxMemoryMib = 1e12;  // an exabyte: rounding it overflows nothing
   if (per_cpu_mib && *per_cpu_mib > kMaxMemoryMib) return bad("memory", fields[Field::kMemory]);
+  // Zero asks for all of the node's memory: no amount.
   if (per_cpu_mib && *per_cpu_mib > 0) {
     submission.memory_per_cpu_mib =
         static_cast<uint64_t>(std::max(1LL, std::llround(*per_cpu_mib)));
@@ -228,6 +228,7 @@ void read_submit_line(std::string_view line, Submission& submission) {
   if (command != "sbatch") return;
   words.erase(words.begin());
   Submission asked;
+  asked.submit_time_s = submission.submit_time_s;  // what "now+1hour" counts from
   if (!apply_command_line(words, asked).ok()) return;
   submission.argv = std::move(asked.argv);
   submission.array = std::move(asked.array);
@@ -282,7 +283,7 @@ Result<RowKind> job_of(const RowFields& fields, JobRecord& job) {
   submission.work_dir = text_of(fields[Field::kWorkDir]);
   submission.features = text_of(fields[Field::kConstraints]);
   submission.reservation = text_of(fields[Field::kReservation]);
-  if (Result<Done> resources = read_resources(fields, submission); !resources) {
+  if (Status resources = read_resources(fields, submission); !resources) {
     return resources.error();
   }
   read_submit_line(fields[Field::kSubmitLine], submission);

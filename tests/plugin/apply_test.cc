@@ -87,6 +87,16 @@ TEST(Objection, TextsAreOneLineOfBoundedLength) {
   }
 }
 
+TEST(Objection, TheCommentStaysWithinWhatSlurmTakes) {
+  SlurmJob s;
+  SlurmJob::set(s.job.comment, std::string(1000, 'c'));
+  Edits edits;
+  edits.comment = std::string(23, 'x');
+  EXPECT_FALSE(objection(edits, s.job));
+  edits.comment = std::string(24, 'x');
+  EXPECT_EQ(objection(edits, s.job), "a comment that leaves no room for the user's");
+}
+
 TEST(Objection, TresHasOnlyTresLetters) {
   SlurmJob s;
   for (auto member : {&Edits::tres_per_job, &Edits::tres_per_node, &Edits::tres_per_socket,

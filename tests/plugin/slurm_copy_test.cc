@@ -30,6 +30,15 @@ TEST(CopySubmission, AnUntouchedDescriptionAsksForNothing) {
   EXPECT_FALSE(out.requeue);
 }
 
+TEST(CopySubmission, ALaterHetComponentIsABatchJob) {
+  SlurmJob s;
+  std::string variable = "HOME=/";
+  std::vector<char*> environment = {variable.data()};
+  s.job.environment = environment.data();
+  s.job.env_size = 1;
+  EXPECT_EQ(copy_submission(s.job, 0, 0).kind, SubmissionKind::kBatch);
+}
+
 // What a broken client could leave: every pointer null, every number zero.
 TEST(CopySubmission, SurvivesAllZeroes) {
   const job_desc_msg_t job{};

@@ -67,7 +67,8 @@ guard:
   steps: 100
 rules:
   - {match: {partition: debug}, mode: "off"}
-  - {match: {account: [bio, chem], user: [a], qos: normal, name: "post-*"}, mode: guarded, risk: 0.005}
+  - {match: {account: [bio, chem], user: [a], qos: normal, name: "post-*"},
+     mode: guarded, risk: 0.005}
   - mode: soft
 mig:
   mode: apply

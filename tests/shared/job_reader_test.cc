@@ -183,6 +183,14 @@ TEST(JobReader, follows_quotes_over_lines) {
   EXPECT_THAT(read.report->complaints[1], HasSubstr(":6: the file ends within quotes"));
 }
 
+TEST(JobReader, gives_up_on_a_quote_that_stays_open) {
+  std::string text = "job_id,state,submit_time,end_time,run_time,time_limit_sec\n\"open";
+  for (int line = 0; line < 5000; ++line) text += "\n,";
+  const Read read = read_text(text + "\n", JobFormat::kCsv);
+  ASSERT_TRUE(read.report.ok());
+  EXPECT_THAT(read.report->complaints[0], HasSubstr(":1002: a quote is open for too long"));
+}
+
 TEST(JobReader, names_a_missing_column_and_those_that_are_there) {
   const Read csv = read_text("a,b\n1,2\n", JobFormat::kCsv);
   ASSERT_FALSE(csv.report.ok());

@@ -257,8 +257,13 @@ class Cluster:
 
     def start_slurmctld(self, clean=False):
         # By this very name: Slurm 22.05 looks at argv[0].
+        extra = {'AUSPEX_SOCKET': self.socket_path}
+        if 'AUSPEX_PRELOAD' in os.environ:
+            # A plugin built with a sanitizer needs its runtime in slurmctld from the start. Slurm's
+            # own leaks at exit are not ours.
+            extra |= {'LD_PRELOAD': os.environ['AUSPEX_PRELOAD'], 'ASAN_OPTIONS': 'detect_leaks=0'}
         self._start('slurmctld', ['slurmctld', '-D', '-f', f'{self.base}/slurm.conf']
-                    + (['-c'] if clean else []), {'AUSPEX_SOCKET': self.socket_path})
+                    + (['-c'] if clean else []), extra)
         self._wait('slurmctld', lambda: self.client('scontrol', 'ping', check=False).status == 0)
 
     def stop_slurmctld(self):
