@@ -235,7 +235,8 @@ def run(cluster):
 
     heading(3, 'What a job gets')
     say('auspexd runs in mode guarded: a job\'s limit becomes the predicted 90 % point when that is '
-        'below what was asked. Each job below goes through the real sbatch, srun or salloc.')
+        'below what was asked. (This version does not yet extend a limit that proves too short.) '
+        'Each job below goes through the real sbatch, srun or salloc.')
     settings = {'model': demo.model, 'mode': 'guarded'}
     with Daemon(cluster, **settings) as daemon:
         # The first call has the deadline of production, two milliseconds; a busy machine may miss it.
