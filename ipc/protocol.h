@@ -30,6 +30,7 @@ inline constexpr std::chrono::microseconds kMaxDeadline{100'000};
 // Server caps.
 inline constexpr int kMaxConnections = 256;
 inline constexpr int kMaxConnectionsPerUser = 64;  // each uid but root and SlurmUser: a quarter
-inline constexpr int kMaxMessagesPerTurn = 16;     // one client's share before the others' turn
+inline constexpr std::chrono::microseconds kStayAwake{2000};  // after a decision, if all is quiet
+inline constexpr int kMaxMessagesPerTurn = 16;  // one client's share before the others' turn
 
 }  // namespace auspex::ipc

@@ -5,6 +5,9 @@
 // between a request and its reply. The Service answers; the Server knows nothing of jobs.
 #pragma once
 
+#include <sys/epoll.h>
+
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -63,6 +66,7 @@ class Server {
   explicit Server(ServerOptions options) : options_(std::move(options)) {}
   Status open();
   bool may_decide(uint32_t uid) const;
+  int wait(epoll_event* events);
   void accept_all();
   void serve(int fd, Service& service);
   bool serve_one(int fd, uint32_t uid, Service& service);
@@ -72,6 +76,7 @@ class Server {
   ServerOptions options_;
   int lock_fd_ = -1, listen_fd_ = -1, epoll_fd_ = -1;
   bool running_ = false;
+  std::chrono::steady_clock::time_point awake_until_{};
   std::unordered_map<int, uint32_t> clients_;  // fd -> uid
   std::unordered_map<uint32_t, int> connections_of_;
   std::unordered_map<int, std::function<void()>> watches_;

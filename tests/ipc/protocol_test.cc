@@ -42,6 +42,7 @@ TEST(ProtocolMd, ShowsTheConstantsOfTheCode) {
                                                 {"kMaxDeadline", kMaxDeadline.count()},
                                                 {"kMaxConnections", kMaxConnections},
                                                 {"kMaxConnectionsPerUser", kMaxConnectionsPerUser},
+                                                {"kStayAwake", kStayAwake.count()},
                                                 {"kMaxMessagesPerTurn", kMaxMessagesPerTurn}};
   EXPECT_THAT(numbers_in_protocol_md(), testing::ContainerEq(code));
 }
