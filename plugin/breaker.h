@@ -18,8 +18,6 @@ class Breaker {
   void failed(bool not_there, int64_t now_ns);
 
   bool is_open() const { return retry_at_ns_.load(std::memory_order_relaxed) != 0; }
-  // How long it stays open after the n-th failed probe.
-  int64_t wait_ns() const;
 
  private:
   // A single late answer is no reason to turn the next jobs away.
@@ -29,7 +27,7 @@ class Breaker {
 
   std::atomic<int64_t> retry_at_ns_{0};  // 0 = closed
   std::atomic<uint32_t> failures_{0};    // in a row
-  std::atomic<uint32_t> doublings_{0};
+  std::atomic<uint32_t> doublings_{0};   // of the wait, one a probe
 };
 
 }  // namespace auspex::plugin

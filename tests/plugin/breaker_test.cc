@@ -60,6 +60,14 @@ TEST(Breaker, WaitsTwiceAsLongAfterEachFailedProbeUpToACap) {
   }
 }
 
+// When the daemon dies, every call under way fails; that is one event, not many failed probes.
+TEST(Breaker, CallsThatFailTogetherAreWaitedForOnce) {
+  Breaker breaker;
+  for (int call = 0; call < 8; ++call) breaker.failed(true, 0);
+  EXPECT_FALSE(breaker.allows(100 * kMs - 1));
+  EXPECT_TRUE(breaker.allows(100 * kMs));
+}
+
 TEST(Breaker, ASuccessfulProbeClosesItAndForgetsTheWaiting) {
   Breaker breaker;
   breaker.failed(true, 0);
