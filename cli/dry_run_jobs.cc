@@ -17,6 +17,7 @@ namespace {
 
 // When the first job after the fraction was submitted; past the last one for 1.
 int64_t submit_point_s(std::vector<int64_t>& submitted_s, double fraction) {
+  if (fraction <= 0) return std::numeric_limits<int64_t>::min();
   const auto index = static_cast<size_t>(fraction * static_cast<double>(submitted_s.size()));
   if (index >= submitted_s.size()) return std::numeric_limits<int64_t>::max();
   const auto at = submitted_s.begin() + static_cast<std::ptrdiff_t>(index);
@@ -59,22 +60,24 @@ int run_jobs(const Engine& engine, const PastJobs& jobs, bool json, Words warnin
   if (std::filesystem::is_fifo(jobs.path, ignored)) {
     return fail("dry-run: " + jobs.path + ": is a pipe, and the file is read twice");
   }
-  std::vector<int64_t> submitted_s;
+  std::vector<int64_t> submitted_s;  // only where a share of them is asked for
+  uint64_t total = 0;
   {
     Progress progress("reading", 0);
-    const auto read = read_jobs(jobs.path, jobs.format, jobs.read, [&](JobRecord&& job) {
-      submitted_s.push_back(job.submission.submit_time_s);
-      progress.advance();
+    ReadOptions options = jobs.read;
+    options.progress = [&progress](const ReadProgress& at) { progress.show(at.rows, at.share()); };
+    const auto read = read_jobs(jobs.path, jobs.format, options, [&](JobRecord&& job) {
+      if (jobs.from_fraction > 0) submitted_s.push_back(job.submission.submit_time_s);
     });
     if (!read) return fail("dry-run: " + read.error().message);
     if (read->jobs == 0) {
       return fail("dry-run: " + jobs.path + ": holds no job that can be decided (" +
                   std::to_string(read->rows) + " rows)");
     }
+    total = read->jobs;
     warnings.insert(warnings.end(), read->complaints.begin(), read->complaints.end());
   }
   print_warnings(warnings);
-  const uint64_t total = submitted_s.size();
   const int64_t from_s = submit_point_s(submitted_s, jobs.from_fraction);
 
   Printer printer(json);

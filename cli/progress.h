@@ -19,13 +19,18 @@ class Progress {
 
   void advance();
 
+  // For work whose share done is known, but not how many steps it has. share: 0 when nobody knows.
+  void show(uint64_t done, double share);
+
  private:
   using Clock = std::chrono::steady_clock;
+  void draw_if_due();
   void draw(double elapsed_s);
 
   std::string what_;
   uint64_t total_ = 0;
   uint64_t done_ = 0;
+  double share_ = 0;
   bool visible_ = false;
   bool drawn_ = false;
   Clock::time_point start_ = Clock::now();

@@ -9,61 +9,99 @@ namespace {
 
 // One sample at a time. The first layer is a sum of about 20 rows; later layers sum only the rows
 // whose activation is not zero, which ReLU makes about half of them.
-class Fp32 final : public MlpBackend {
+class Fp32 final : public NetworkBackend {
  public:
-  Fp32(std::string_view name, AddRows add_rows) : name_(name), add_rows_(add_rows) {}
+  Fp32(std::string_view name, const Fp32Functions& functions)
+      : name_(name), functions_(functions) {}
   std::string_view name() const override { return name_; }
 
   void predict(const ModelFile& model, std::span<const EncodedJob> jobs,
                float* outputs) const override {
-    const auto layers = model.layers();
-    thread_local std::vector<float> scratch, factors;
-    thread_local std::vector<const float*> rows;
-    const size_t width = std::max<size_t>(model.max_width(), kCategoryCount + kNumberCount);
-    if (scratch.size() < 2 * width) {
-      scratch.resize(2 * width);
-      factors.resize(width);
-      rows.resize(width);
-    }
-    float* x = scratch.data();
-    float* y = scratch.data() + width;
+    Scratch& scratch = scratch_for(model);
     for (const EncodedJob& job : jobs) {
-      first_layer(layers.front(), job, rows.data(), y);
-      for (size_t i = 1; i < layers.size(); ++i) {
-        std::swap(x, y);
-        next_layer(layers[i], x, rows.data(), factors.data(), y);
-      }
-      outputs = std::copy_n(y, layers.back().outputs, outputs);
+      run_layers(model, job, {}, scratch);
+      outputs = std::copy_n(scratch.y, model.layers().back().outputs, outputs);
     }
   }
 
+  void mix(const ModelFile& model, const PointerInput& input, Mixture& out) const override {
+    Scratch& scratch = scratch_for(model);
+    run_layers(model, *input.job, input.view->number, scratch);
+    mix_items(model, *input.view, scratch.x, scratch.y, functions_, out);
+  }
+
+  MixturePoints points(const Mixture& mixture) const override {
+    return fast_points(mixture, functions_);
+  }
+
  private:
-  // Shape: job -> y [outputs]
-  void first_layer(const LayerView& layer, const EncodedJob& job, const float** rows,
-                   float* y) const {
+  struct Scratch {
+    std::vector<float> values, factors;
+    std::vector<const float*> rows;
+    float* x = nullptr;  // input of the last layer
+    float* y = nullptr;  // its output
+  };
+
+  static Scratch& scratch_for(const ModelFile& model) {
+    thread_local Scratch scratch;
+    const size_t width = std::max<size_t>(model.max_width(), kCategoryCount + kHistoryNumbers);
+    if (scratch.factors.size() < width) {
+      scratch.values.resize(2 * width);
+      scratch.factors.resize(width);
+      scratch.rows.resize(width);
+    }
+    scratch.x = scratch.values.data();
+    scratch.y = scratch.values.data() + scratch.factors.size();
+    return scratch;
+  }
+
+  void run_layers(const ModelFile& model, const EncodedJob& job, std::span<const float> history,
+                  Scratch& scratch) const {
+    const auto layers = model.layers();
+    first_layer(layers.front(), job, history, scratch);
+    for (size_t i = 1; i < layers.size(); ++i) {
+      std::swap(scratch.x, scratch.y);
+      next_layer(layers[i], scratch);
+    }
+  }
+
+  // Shape: job, history [0 or kHistoryNumbers] -> y [outputs]
+  void first_layer(const LayerView& layer, const EncodedJob& job, std::span<const float> history,
+                   Scratch& scratch) const {
+    float* y = scratch.y;
+    const float** rows = scratch.rows.data();
     std::copy_n(layer.bias, layer.outputs, y);
     for (uint32_t i = 0; i < job.row_count; ++i) {
       rows[i] = layer.weights + size_t{job.rows[i]} * layer.outputs;
     }
-    add_rows_(rows, nullptr, job.row_count, layer.outputs, y);
-    const float* first_number = layer.weights + (layer.inputs - kNumberCount) * layer.outputs;
-    for (size_t i = 0; i < kNumberCount; ++i) rows[i] = first_number + i * layer.outputs;
-    add_rows_(rows, job.numbers.data(), kNumberCount, layer.outputs, y);
+    functions_.add_rows(rows, nullptr, job.row_count, layer.outputs, y);
+    const float* row =
+        layer.weights + (layer.inputs - kNumberCount - history.size()) * layer.outputs;
+    uint32_t count = 0;
+    const auto add = [&](float value) {
+      rows[count] = row;
+      scratch.factors[count] = value;
+      count += value != 0;  // what the history does not know is zero
+      row += layer.outputs;
+    };
+    for (const float value : job.numbers) add(value);
+    for (const float value : history) add(value);
+    functions_.add_rows(rows, scratch.factors.data(), count, layer.outputs, y);
     activate(layer, y);
   }
 
   // Shape: x [inputs] -> y [outputs]
-  void next_layer(const LayerView& layer, const float* x, const float** rows, float* factors,
-                  float* y) const {
+  void next_layer(const LayerView& layer, Scratch& scratch) const {
     uint32_t count = 0;
     for (uint32_t i = 0; i < layer.inputs; ++i) {  // without a branch: half are zero, at random
-      rows[count] = layer.weights + size_t{i} * layer.outputs;
-      factors[count] = x[i];
-      count += x[i] != 0;
+      scratch.rows[count] = layer.weights + size_t{i} * layer.outputs;
+      scratch.factors[count] = scratch.x[i];
+      count += scratch.x[i] != 0;
     }
-    std::copy_n(layer.bias, layer.outputs, y);
-    add_rows_(rows, factors, count, layer.outputs, y);
-    activate(layer, y);
+    std::copy_n(layer.bias, layer.outputs, scratch.y);
+    functions_.add_rows(scratch.rows.data(), scratch.factors.data(), count, layer.outputs,
+                        scratch.y);
+    activate(layer, scratch.y);
   }
 
   static void activate(const LayerView& layer, float* y) {
@@ -72,23 +110,27 @@ class Fp32 final : public MlpBackend {
   }
 
   std::string_view name_;
-  AddRows add_rows_;
+  Fp32Functions functions_;
 };
 
 struct Candidate {
   std::string_view name;
-  AddRows add_rows;
+  Fp32Functions functions;
   bool runs;
 };
 
 // Fastest first.
 std::vector<Candidate> candidates() {
-  return {
-      {"fp32-avx512", add_rows_avx512,
-       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
-      {"fp32-avx2", add_rows_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
-      {"fp32-portable", add_rows_portable, true}};
+  return {{"fp32-avx512",
+           {add_rows_avx512, laplace_cdf_avx512, expected_accuracy_avx512},
+           __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
+          {"fp32-avx2",
+           {add_rows_avx2, laplace_cdf_avx2, expected_accuracy_avx2},
+           __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+          {"fp32-portable",
+           {add_rows_portable, laplace_cdf_portable, expected_accuracy_portable},
+           true}};
 }
 
 }  // namespace
@@ -102,12 +144,12 @@ std::vector<std::string_view> available_backends() {
   return names;
 }
 
-Result<std::unique_ptr<MlpBackend>> make_backend(std::string_view name) {
+Result<std::unique_ptr<NetworkBackend>> make_backend(std::string_view name) {
   if (name == "reference") return make_reference();
   for (const Candidate& candidate : candidates()) {
     if (candidate.runs && (name == "auto" || name == candidate.name)) {
-      return std::unique_ptr<MlpBackend>(
-          std::make_unique<Fp32>(candidate.name, candidate.add_rows));
+      return std::unique_ptr<NetworkBackend>(
+          std::make_unique<Fp32>(candidate.name, candidate.functions));
     }
   }
   std::string message = "backend \"" + std::string(name) + "\" does not run here; these do:";

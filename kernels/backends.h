@@ -1,26 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
-// The backends behind kernels/mlp.h, and the raw functions of the instruction-set files.
+// The backends behind kernels/network_backend.h, and the raw functions of the instruction-set
+// files.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 
-#include "kernels/mlp.h"
+#include "kernels/network_backend.h"
 
 namespace auspex {
 
-std::unique_ptr<MlpBackend> make_reference();
+std::unique_ptr<NetworkBackend> make_reference();
 
-// y += sum_k factor[k] * rows[k][0..width). factor may be null: all ones.
-// Raw pointers only: a file compiled for a newer CPU must not emit std templates.
-using AddRows = void (*)(const float* const* rows, const float* factors, uint32_t count,
-                         uint32_t width, float* y);
+// In double precision, by bisection to 1e-6 of log seconds: the truth for the fast ones.
+MixturePoints reference_points(const Mixture& mixture);
+
+// One instruction set's functions. Raw pointers only: a file compiled for a newer CPU must not emit
+// std templates. Counts of the last two are multiples of kPadding.
+struct Fp32Functions {
+  // y += sum_k factors[k] * rows[k][0..width). factors may be null: all ones.
+  void (*add_rows)(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
+                   float* y);
+  // The CDF at x of `count` weighted Laplace kernels.
+  float (*laplace_cdf)(const float* v, const float* inverse_scale, const float* weight,
+                       uint32_t count, float x);
+  // score[k]: expected accuracy of x[k], see fp32_body.h.
+  void (*expected_accuracy)(const float* x, uint32_t points, const float* v, const float* scale,
+                            const float* weight, uint32_t count, float* score);
+};
+inline constexpr uint32_t kPadding = 16;
 
 void add_rows_portable(const float* const* rows, const float* factors, uint32_t count,
                        uint32_t width, float* y);
+float laplace_cdf_portable(const float* v, const float* inverse_scale, const float* weight,
+                           uint32_t count, float x);
+void expected_accuracy_portable(const float* x, uint32_t points, const float* v, const float* scale,
+                                const float* weight, uint32_t count, float* score);
+
 void add_rows_avx2(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
                    float* y);
+float laplace_cdf_avx2(const float* v, const float* inverse_scale, const float* weight,
+                       uint32_t count, float x);
+void expected_accuracy_avx2(const float* x, uint32_t points, const float* v, const float* scale,
+                            const float* weight, uint32_t count, float* score);
+
 void add_rows_avx512(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
                      float* y);
+float laplace_cdf_avx512(const float* v, const float* inverse_scale, const float* weight,
+                         uint32_t count, float x);
+void expected_accuracy_avx512(const float* x, uint32_t points, const float* v, const float* scale,
+                              const float* weight, uint32_t count, float* score);
+
+// The pointer network behind a trunk's last hidden layer, for any backend.
+void mix_items(const ModelFile& model, const HistoryView& view, const float* context,
+               const float* bin_logits, const Fp32Functions& functions, Mixture& out);
+MixturePoints fast_points(const Mixture& mixture, const Fp32Functions& functions);
 
 }  // namespace auspex

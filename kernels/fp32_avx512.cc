@@ -12,4 +12,14 @@ void add_rows_avx512(const float* const* rows, const float* factors, uint32_t co
   }
 }
 
+float laplace_cdf_avx512(const float* v, const float* inverse_scale, const float* weight,
+                         uint32_t count, float x) {
+  return laplace_cdf_body(v, inverse_scale, weight, count, x);
+}
+
+void expected_accuracy_avx512(const float* x, uint32_t points, const float* v, const float* scale,
+                              const float* weight, uint32_t count, float* score) {
+  expected_accuracy_body(x, points, v, scale, weight, count, score);
+}
+
 }  // namespace auspex

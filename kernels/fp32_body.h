@@ -39,4 +39,63 @@ inline void add_rows_body(const float* const* rows, const float* factors, uint32
   }
 }
 
+// exp(-a) for a in [0, 80], relative error below 2e-7; the compiler vectorises a loop over it.
+// Range reduction to [-ln2/2, ln2/2], then Taylor to degree 6.
+inline float exp_minus(float a) {
+  const float scaled = a < 80.0F ? -1.44269504F * a : -1.44269504F * 80.0F;
+  const int32_t whole = static_cast<int32_t>(scaled - 0.5F);  // scaled <= 0: rounds to nearest
+  const float r = (scaled - static_cast<float>(whole)) * 0.693147181F;
+  const float series =
+      1 +
+      r * (1 + r * (0.5F + r * (0.166666667F +
+                                r * (0.0416666667F + r * (0.00833333333F + r * 0.00138888889F)))));
+  return series * __builtin_bit_cast(float, (whole + 127) << 23);
+}
+
+// Lanes that sum side by side, whatever the instruction set: equal results for equal inputs.
+constexpr uint32_t kLanes = 16;
+
+// v, inverse_scale, weight: [count], count a multiple of kLanes -> the mixture's CDF at x
+inline float laplace_cdf_body(const float* v, const float* inverse_scale, const float* weight,
+                              uint32_t count, float x) {
+  float sums[kLanes] = {};
+  for (uint32_t i = 0; i < count; i += kLanes) {
+    for (uint32_t j = 0; j < kLanes; ++j) {
+      const float d = (x - v[i + j]) * inverse_scale[i + j];
+      const float tail = 0.5F * exp_minus(d < 0 ? -d : d);
+      sums[j] += weight[i + j] * (d > 0 ? 1 - tail : tail);
+    }
+  }
+  float sum = 0;
+  for (const float lane : sums) sum += lane;
+  return sum;
+}
+
+// x: [points]; v, scale, weight: [count]; both counts multiples of kLanes -> score [points]:
+// score[k] = sum_i weight[i] * E[exp(-|x[k] - u|)], u a Laplace variable around v[i].
+// Needs scale[i] != 1. scale 0 is a point.
+inline void expected_accuracy_body(const float* x, uint32_t points, const float* v,
+                                   const float* scale, const float* weight, uint32_t count,
+                                   float* score) {
+  for (uint32_t k = 0; k < points; k += kLanes) {
+    float sums[kLanes] = {};
+    for (uint32_t i = 0; i < count; ++i) {
+      const float b = scale[i], factor = weight[i] / (1 - b * b), inverse = b > 0 ? 1 / b : 0;
+      const float wide = factor * b;
+      if (b > 0) {
+        for (uint32_t j = 0; j < kLanes; ++j) {
+          const float d = x[k + j] > v[i] ? x[k + j] - v[i] : v[i] - x[k + j];
+          sums[j] += factor * exp_minus(d) - wide * exp_minus(d * inverse);
+        }
+      } else {
+        for (uint32_t j = 0; j < kLanes; ++j) {
+          const float d = x[k + j] > v[i] ? x[k + j] - v[i] : v[i] - x[k + j];
+          sums[j] += factor * exp_minus(d);
+        }
+      }
+    }
+    for (uint32_t j = 0; j < kLanes; ++j) score[k + j] = sums[j];
+  }
+}
+
 }  // namespace

@@ -3,58 +3,57 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
-
-#include "shared/units.h"
 
 namespace auspex {
 
 Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::load(
-    const std::string& model_path, std::string_view backend_name) {
-  auto backend = make_backend(backend_name);
-  if (!backend) return backend.error();
+    const std::string& model_path, std::string_view backend) {
   auto model = ModelFile::open(model_path);
   if (!model) return model.error();
-  return std::shared_ptr<const RuntimePredictor>(
-      new RuntimePredictor(std::move(*model), std::move(*backend)));
+  return with(std::move(*model), backend);
 }
 
-Prediction RuntimePredictor::predict(const Submission& submission) const {
+Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::with(
+    std::shared_ptr<const ModelFile> model, std::string_view backend_name) {
+  auto backend = make_backend(backend_name);
+  if (!backend) return backend.error();
+  return std::shared_ptr<const RuntimePredictor>(
+      new RuntimePredictor(std::move(model), std::move(*backend)));
+}
+
+Prediction RuntimePredictor::predict(const Submission& submission,
+                                     const JobHistory* history) const {
+  static const JobHistory kFirstDay({.keys = 1, .in_flight = 1});
   const auto start = std::chrono::steady_clock::now();
-  const EncodedJob job = model_->encode(features_of(submission));
-  float outputs[kOutputCount];
-  backend_->predict(*model_, {&job, 1}, outputs);
-  const auto limit_min = submission.time_limit_min.value_or(kUnlimitedMin);
-  Prediction prediction = prediction_from_outputs(
-      outputs,
-      limit_min == kUnlimitedMin ? std::numeric_limits<double>::infinity() : 60.0 * limit_min);
-  prediction.model = model_->summary().id;
-  prediction.backend = backend_->name();
+  const HistoryRequest request = history_request_of(submission);
+  HistoryView view;
+  if (reads_history()) {
+    (history != nullptr ? *history : kFirstDay).view(request, request.submit_s, view);
+  }
+  Prediction prediction = predict(request, view);
   prediction.latency_us =
       std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
   return prediction;
 }
 
-std::vector<Prediction> RuntimePredictor::predict(std::span<const Features> jobs,
-                                                  std::span<const double> limits_s) const {
-  constexpr size_t kChunk = 1024;  // bounds the memory, not the speed
-  std::vector<Prediction> predictions;
-  predictions.reserve(jobs.size());
-  std::vector<EncodedJob> encoded;
-  std::vector<float> outputs(kChunk * kOutputCount);
-  for (size_t begin = 0; begin < jobs.size(); begin += kChunk) {
-    const size_t count = std::min(kChunk, jobs.size() - begin);
-    encoded.clear();
-    for (size_t i = 0; i < count; ++i) encoded.push_back(model_->encode(jobs[begin + i]));
-    backend_->predict(*model_, encoded, outputs.data());
-    for (size_t i = 0; i < count; ++i) {
-      predictions.push_back(
-          prediction_from_outputs(&outputs[i * kOutputCount], limits_s[begin + i]));
-      predictions.back().model = model_->summary().id;
-      predictions.back().backend = backend_->name();
-    }
+Prediction RuntimePredictor::predict(const HistoryRequest& request, const HistoryView& view) const {
+  const EncodedJob job = model_->encode(request.features);
+  Prediction prediction;
+  if (reads_history()) {
+    Mixture mixture;
+    backend_->mix(*model_, {&job, &view}, mixture);
+    const MixturePoints points = backend_->points(mixture);
+    prediction = prediction_from_outputs(points.outputs.data(), request.limit_s);
+    prediction.mean_s = std::clamp<double>(points.mean_s, 1.0, std::max(request.limit_s, 1.0));
+    prediction.confidence = points.confidence;
+  } else {
+    float outputs[kOutputCount];
+    backend_->predict(*model_, {&job, 1}, outputs);
+    prediction = prediction_from_outputs(outputs, request.limit_s);
   }
-  return predictions;
+  prediction.model = model_->summary().id;
+  prediction.backend = backend_->name();
+  return prediction;
 }
 
 }  // namespace auspex

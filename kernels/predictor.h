@@ -3,12 +3,10 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <string>
-#include <vector>
 
-#include "kernels/mlp.h"
-#include "shared/features.h"
+#include "kernels/network_backend.h"
+#include "shared/history/history.h"
 #include "shared/prediction.h"
 
 namespace auspex {
@@ -19,21 +17,28 @@ class RuntimePredictor {
   static Result<std::shared_ptr<const RuntimePredictor>> load(const std::string& model_path,
                                                               std::string_view backend = "auto");
 
-  // Threads: any. Clipped to the submission's own limit.
-  Prediction predict(const Submission& submission) const;
+  static Result<std::shared_ptr<const RuntimePredictor>> with(
+      std::shared_ptr<const ModelFile> model, std::string_view backend = "auto");
 
-  // Units: limits_s in seconds, infinity for none; one entry per job.
-  std::vector<Prediction> predict(std::span<const Features> jobs,
-                                  std::span<const double> limits_s) const;
+  // What the history says is part of the prediction if the model was trained with one; null, or one
+  // that knows nothing: as on a site's first day. Threads: any, while nobody changes the history.
+  // Clipped to the submission's own limit.
+  Prediction predict(const Submission& submission, const JobHistory* history = nullptr) const;
+
+  // The same from what the history kept, at a moment of the caller's choice: without latency.
+  Prediction predict(const HistoryRequest& request, const HistoryView& view) const;
+
+  // Whether predict() looks at the history.
+  bool reads_history() const { return model_->pointer() != nullptr; }
 
   const ModelFile& model() const { return *model_; }
   std::string_view backend() const { return backend_->name(); }
 
  private:
-  RuntimePredictor(std::shared_ptr<const ModelFile> model, std::unique_ptr<MlpBackend> backend)
+  RuntimePredictor(std::shared_ptr<const ModelFile> model, std::unique_ptr<NetworkBackend> backend)
       : model_(std::move(model)), backend_(std::move(backend)) {}
   std::shared_ptr<const ModelFile> model_;
-  std::unique_ptr<MlpBackend> backend_;
+  std::unique_ptr<NetworkBackend> backend_;
 };
 
 }  // namespace auspex

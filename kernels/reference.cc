@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The truth for every kernel test: double precision, in the order of the formula.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "kernels/backends.h"
@@ -7,31 +11,92 @@
 namespace auspex {
 namespace {
 
-class Reference final : public MlpBackend {
+class Reference final : public NetworkBackend {
  public:
   std::string_view name() const override { return "reference"; }
 
   void predict(const ModelFile& model, std::span<const EncodedJob> jobs,
                float* outputs) const override {
-    const auto layers = model.layers();
     for (const EncodedJob& job : jobs) {
-      std::vector<double> x = first_layer(layers.front(), job);
-      for (size_t i = 1; i < layers.size(); ++i) x = next_layer(layers[i], x);
-      for (const double value : x) *outputs++ = static_cast<float>(value);
+      const std::vector<double> y = next_layer(model.layers().back(), context_of(model, job, {}));
+      for (const double value : y) *outputs++ = static_cast<float>(value);
     }
   }
 
+  void mix(const ModelFile& model, const PointerInput& input, Mixture& out) const override {
+    const HistoryView& view = *input.view;
+    const PointerView& p = *model.pointer();
+    const std::vector<double> context = context_of(model, *input.job, view.number);
+    const std::vector<double> bins = next_layer(model.layers().back(), context);
+    std::vector<double> logits;
+    out.items = 0;
+    out.log_limit_s = view.log_limit_s;
+    for (size_t item = 0; item < kItems; ++item) {
+      if (std::isnan(view.log_s[item])) continue;
+      const std::array<double, kItemHeads> heads = heads_of(p, view, item, context);
+      out.log_s[out.items] = view.log_s[item];
+      out.scale[out.items] =
+          static_cast<float>(std::exp(std::clamp<double>(heads[1], kLeastLogScale, kMostLogScale)));
+      logits.push_back(heads[0]);
+      ++out.items;
+    }
+    for (size_t bin = 0; bin < kBins; ++bin) {
+      logits.push_back(bin_open(bin, view.log_limit_s) ? bins[bin]
+                                                       : -std::numeric_limits<double>::infinity());
+    }
+    const double most = *std::max_element(logits.begin(), logits.end());
+    double sum = 0;
+    for (double& logit : logits) sum += logit = std::exp(logit - most);
+    for (size_t i = 0; i < logits.size(); ++i) {
+      (i < out.items ? out.weight[i] : out.bin_weight[i - out.items]) =
+          static_cast<float>(logits[i] / sum);
+    }
+  }
+
+  MixturePoints points(const Mixture& mixture) const override { return reference_points(mixture); }
+
  private:
-  // Shape: one-hot [inputs] -> [outputs]; numbers are the last kNumberCount inputs.
-  static std::vector<double> first_layer(const LayerView& layer, const EncodedJob& job) {
+  // Shape: -> [inputs of the last layer]
+  static std::vector<double> context_of(const ModelFile& model, const EncodedJob& job,
+                                        std::span<const float> history) {
+    const auto layers = model.layers();
+    std::vector<double> x = first_layer(layers.front(), job, history);
+    for (size_t i = 1; i + 1 < layers.size(); ++i) x = next_layer(layers[i], x);
+    return x;
+  }
+
+  static std::array<double, kItemHeads> heads_of(const PointerView& p, const HistoryView& view,
+                                                 size_t item, const std::vector<double>& context) {
+    const float* weights = item < kPastItems ? p.past_weights : p.candidate_weights;
+    std::array<double, kItemHeads> heads{};
+    for (size_t head = 0; head < kItemHeads; ++head) {
+      heads[head] = p.head_bias[item * kItemHeads + head];
+    }
+    for (uint32_t j = 0; j < p.width; ++j) {
+      double h = p.slot_bias[item * p.width + j];
+      for (size_t i = 0; i < kItemInputs; ++i) h += view.item[item][i] * weights[i * p.width + j];
+      for (size_t i = 0; i < context.size(); ++i) {
+        h += context[i] * p.context_weights[i * p.width + j];
+      }
+      for (size_t head = 0; head < kItemHeads; ++head) {
+        heads[head] += std::max(h, 0.0) * p.head_weights[j * kItemHeads + head];
+      }
+    }
+    return heads;
+  }
+
+  // Shape: one-hot [inputs] -> [outputs]; numbers, then the history's, are the last inputs.
+  static std::vector<double> first_layer(const LayerView& layer, const EncodedJob& job,
+                                         std::span<const float> history) {
     std::vector<double> y(layer.bias, layer.bias + layer.outputs);
     const auto add_row = [&](uint32_t row, double factor) {
       const float* weights = layer.weights + size_t{row} * layer.outputs;
       for (uint32_t j = 0; j < layer.outputs; ++j) y[j] += factor * weights[j];
     };
     for (uint32_t i = 0; i < job.row_count; ++i) add_row(job.rows[i], 1);
-    const auto first_number = layer.inputs - static_cast<uint32_t>(kNumberCount);
-    for (uint32_t i = 0; i < kNumberCount; ++i) add_row(first_number + i, job.numbers[i]);
+    auto row = layer.inputs - static_cast<uint32_t>(kNumberCount + history.size());
+    for (const float number : job.numbers) add_row(row++, number);
+    for (const float number : history) add_row(row++, number);
     return activated(layer, std::move(y));
   }
 
@@ -55,7 +120,7 @@ class Reference final : public MlpBackend {
 
 }  // namespace
 
-std::unique_ptr<MlpBackend> make_reference() {
+std::unique_ptr<NetworkBackend> make_reference() {
   return std::make_unique<Reference>();
 }
 

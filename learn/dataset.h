@@ -6,23 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "shared/features.h"
+#include "shared/history/past.h"
 #include "shared/job_reader.h"
 #include "shared/result.h"
 
 namespace auspex {
-
-// A past job without its texts: a history of a million jobs stays in memory.
-struct HistoryJob {
-  Features features;
-  int64_t submit_s = 0;  // seconds since the epoch
-  int64_t end_s = 0;
-  double runtime_s = 0;
-  uint32_t limit_min = 0;
-  double nodes = 1;
-
-  double limit_s() const { return 60.0 * limit_min; }
-};
 
 struct HistorySource {
   std::vector<std::string> paths;

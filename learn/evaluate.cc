@@ -3,185 +3,180 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iomanip>
-#include <memory>
-#include <nlohmann/json.hpp>
-#include <ostream>
-#include <span>
+#include <limits>
+#include <queue>
+#include <string>
 #include <utility>
-#include <vector>
 
-#include "kernels/predictor.h"
-#include "learn/last_two.h"
 #include "shared/config.h"
+#include "shared/history/timeline.h"
 #include "shared/policy.h"
 
 namespace auspex {
 namespace {
 
-constexpr double kHourS = 3600;
+// Positions among the view's candidates; the names are kCandidateNames'.
+constexpr size_t kSignatureLast = 0, kUserLast = 5, kUserLastTwo = 7;
 
-double accuracy_of(double predicted_s, double runtime_s) {
-  return std::min(predicted_s, runtime_s) / std::max(predicted_s, runtime_s);
+double candidate_s(const HistoryView& view, size_t candidate, double otherwise_s) {
+  const float log_s = view.log_s[kPastItems + candidate];
+  return std::isnan(log_s) ? otherwise_s : std::max(1.0, std::exp(static_cast<double>(log_s)));
 }
 
-// Gathers one predictor's errors.
-class Scorer {
- public:
-  void add(double predicted_s, double runtime_s) { add(predicted_s, predicted_s, runtime_s); }
-
-  // accuracy_point_s: the prediction whose accuracy counts.
-  void add(double predicted_s, double accuracy_point_s, double runtime_s) {
-    const double error_h = std::abs(predicted_s - runtime_s) / kHourS;
-    errors_h_.push_back(error_h);
-    sum_.rmse_h += error_h * error_h;
-    sum_.mae_h += error_h;
-    sum_.accuracy += accuracy_of(accuracy_point_s, runtime_s);
-    sum_.underestimation += predicted_s < runtime_s ? 1 : 0;
-  }
-
-  Scores finish() {
-    const auto count = static_cast<double>(errors_h_.size());
-    Scores scores = sum_;
-    scores.jobs = errors_h_.size();
-    scores.rmse_h = std::sqrt(sum_.rmse_h / count);
-    scores.mae_h /= count;
-    scores.accuracy /= count;
-    scores.underestimation /= count;
-    const auto middle = errors_h_.begin() + static_cast<std::ptrdiff_t>(errors_h_.size() / 2);
-    std::nth_element(errors_h_.begin(), middle, errors_h_.end());
-    scores.medae_h = *middle;
-    return scores;
-  }
-
- private:
-  Scores sum_;
-  std::vector<double> errors_h_;
-};
-
 // The limit that the default configuration gives a job when it is let.
-uint32_t applied_limit_min(const Prediction& prediction, uint32_t asked_min) {
+double applied_limit_s(const Prediction& prediction, double asked_s) {
   static const Config config = [] {
     Config guarded;
     guarded.mode = Mode::kGuarded;
     return guarded;
   }();
   Submission submission;
-  submission.time_limit_min = asked_min;
-  return *decide(submission, &prediction, config).applied_min;
+  submission.time_limit_min = static_cast<uint32_t>(asked_s / 60);
+  return 60.0 * *decide(submission, &prediction, config).applied_min;
 }
 
-void score_baselines(std::span<const HistoryJob> jobs, size_t first_scored, Evaluation& out) {
-  Scorer limit, last2;
-  LastTwo owners;
-  for (size_t index = 0; index < jobs.size(); ++index) {
-    const HistoryJob& job = jobs[index];
-    if (index >= first_scored) {
-      limit.add(job.limit_s(), job.runtime_s);
-      last2.add(owners.predict_s(job), job.runtime_s);
+void add_summary(const HistoryJob& job, const HistoryView& view, SummaryRows& rows) {
+  rows.columns = kNumberCount + kHistoryNumbers;
+  const auto& numbers = job.request.features.number;
+  rows.values.insert(rows.values.end(), numbers.begin(), numbers.end());
+  rows.values.insert(rows.values.end(), view.number.begin(), view.number.end());
+  rows.runtime_s.push_back(job.runtime_s);
+  rows.limit_s.push_back(job.request.limit_s);
+}
+
+class Playing {
+ public:
+  Playing(const std::vector<HistoryJob>& jobs, Forecaster& forecaster,
+          const EvaluateOptions& options)
+      : jobs_(jobs),
+        forecaster_(forecaster),
+        options_(options),
+        point_s_(submit_point_s(jobs, options.from_fraction)),
+        timeline_(history_) {}
+
+  Result<Evaluation> run() {
+    for (uint32_t index = 0; index < jobs_.size(); ++index) {
+      const HistoryJob& job = jobs_[index];
+      const int64_t now_s = job.request.submit_s;
+      if (Status predicted = predict_starts_before(now_s); !predicted) return predicted.error();
+      timeline_.advance(now_s);
+      if (Status advanced = forecaster_.advance(now_s); !advanced) return advanced.error();
+      history_.view(job.request, now_s, view_);
+      const bool scored = now_s >= point_s_;
+      if (scored && options_.at == PredictAt::kSubmit) score(job);
+      if (scored && options_.at == PredictAt::kStart) starts_.emplace(job.start_s, index);
+      if (options_.summaries && !scored && job.end_s < point_s_) {
+        add_summary(job, view_, out_.train);
+      }
+      forecaster_.submitted(job, view_);
+      timeline_.submit(job);
     }
-    owners.add(job);
+    if (Status predicted = predict_starts_before(std::numeric_limits<int64_t>::max()); !predicted) {
+      return predicted.error();
+    }
+    if (out_.scored.empty()) {
+      return Error{"no job to score: " + std::to_string(jobs_.size()) +
+                   " usable jobs, scoring from fraction " + std::to_string(options_.from_fraction)};
+    }
+    return finish();
   }
-  out.limit = limit.finish();
-  out.last2 = last2.finish();
-}
 
-void score_model(std::span<const HistoryJob> jobs, const RuntimePredictor& predictor,
-                 Evaluation& out) {
-  constexpr size_t kBatch = 4096;
-  Scorer scorer;
-  double covered_p90 = 0, covered_p95 = 0, covered_p99 = 0, asked_h = 0, applied_h = 0;
-  std::vector<Features> features;
-  std::vector<double> limits_s;
-  for (size_t begin = 0; begin < jobs.size(); begin += kBatch) {
-    const auto batch = jobs.subspan(begin, std::min(kBatch, jobs.size() - begin));
-    features.clear();
-    limits_s.clear();
-    for (const HistoryJob& job : batch) {
-      features.push_back(job.features);
-      limits_s.push_back(job.limit_s());
+ private:
+  Status predict_starts_before(int64_t time_s) {
+    while (!starts_.empty() && starts_.top().first < time_s) {
+      const auto [start_s, index] = starts_.top();
+      starts_.pop();
+      timeline_.advance(start_s);
+      if (Status advanced = forecaster_.advance(start_s); !advanced) return advanced;
+      history_.view(jobs_[index].request, start_s, view_);
+      score(jobs_[index]);
     }
-    const std::vector<Prediction> predictions = predictor.predict(features, limits_s);
-    for (size_t index = 0; index < batch.size(); ++index) {
-      const HistoryJob& job = batch[index];
-      const Prediction& prediction = predictions[index];
-      scorer.add(prediction.quantile_s(0.5), prediction.accuracy_point_s, job.runtime_s);
-      const double needed_s = std::min(job.runtime_s, job.limit_s());
-      covered_p90 += needed_s <= prediction.quantile_s(0.90) ? 1 : 0;
-      covered_p95 += needed_s <= prediction.quantile_s(0.95) ? 1 : 0;
-      covered_p99 += needed_s <= prediction.quantile_s(0.99) ? 1 : 0;
-      asked_h += job.nodes * job.limit_min;
-      applied_h += job.nodes * applied_limit_min(prediction, job.limit_min);
-    }
+    return Done{};
   }
-  const auto count = static_cast<double>(jobs.size());
-  out.auspex = scorer.finish();
-  out.coverage_p90 = covered_p90 / count;
-  out.coverage_p95 = covered_p95 / count;
-  out.coverage_p99 = covered_p99 / count;
-  out.requested_hours_ratio = applied_h / asked_h;
-}
 
-nlohmann::json to_json(const Scores& scores) {
-  return {{"jobs", scores.jobs},         {"rmse_h", scores.rmse_h},
-          {"mae_h", scores.mae_h},       {"medae_h", scores.medae_h},
-          {"accuracy", scores.accuracy}, {"underestimation", scores.underestimation}};
-}
+  void score(const HistoryJob& job) {
+    const double limit_s = job.request.limit_s, runtime_s = job.runtime_s;
+    const Prediction p = forecaster_.predictor().predict(job.request, view_);
+    const double median_s = p.quantile_s(0.5);
+    auspex_.add(median_s, p.accuracy_point_s, runtime_s);
+    if (p.mean_s) mean_.add(*p.mean_s, runtime_s);
+    limit_.add(limit_s, runtime_s);
+    last2_.add(candidate_s(view_, kUserLastTwo, limit_s), runtime_s);
+    last_signature_.add(candidate_s(view_, kSignatureLast, candidate_s(view_, kUserLast, limit_s)),
+                        runtime_s);
+    const uint64_t owner =
+        history_keys(job.request.features)[static_cast<size_t>(HistoryKey::kUser)];
+    ScoredJob scored{median_s, runtime_s, limit_s, accuracy_of(p.accuracy_point_s, runtime_s),
+                     p.confidence.value_or(std::numeric_limits<double>::quiet_NaN())};
+    for (size_t i = 0; i < kCoverageLevels.size(); ++i) {
+      const double quantile_s = p.quantile_s(kCoverageLevels[i]);
+      raw_[i].add(owner, job.nodes, runtime_s, quantile_s, limit_s);
+      const bool covered = std::min(runtime_s, limit_s) <= quantile_s;
+      (i == 0 ? scored.covered_p90 : i == 1 ? scored.covered_p95 : scored.covered_p99) = covered;
+    }
+    asked_h_ += job.nodes * limit_s;
+    applied_h_ += job.nodes * applied_limit_s(p, limit_s);
+    out_.scored.push_back(scored);
+    if (options_.summaries) add_summary(job, view_, out_.test);
+  }
 
-void print_row(std::string_view name, const Scores& scores, std::ostream& out) {
-  out << std::left << std::setw(8) << name << std::right << std::fixed << std::setw(9)
-      << scores.jobs << std::setprecision(3) << std::setw(10) << scores.accuracy << std::setw(11)
-      << scores.mae_h << std::setw(11) << scores.medae_h << std::setw(11) << scores.rmse_h
-      << std::setprecision(1) << std::setw(11) << 100 * scores.underestimation << " %\n";
-}
+  Evaluation finish() {
+    out_.model = forecaster_.predictor().model().summary().id;
+    out_.backend = forecaster_.predictor().backend();
+    out_.auspex = auspex_.finish();
+    out_.limit = limit_.finish();
+    out_.last2 = last2_.finish();
+    out_.last_signature = last_signature_.finish();
+    if (forecaster_.predictor().reads_history()) {
+      out_.rmse_of_mean_h = mean_.finish().rmse_h;
+      out_.confident_half_accuracy = confident_half();
+    }
+    for (size_t i = 0; i < kCoverageLevels.size(); ++i) out_.raw[i] = raw_[i].finish();
+    out_.requested_hours_ratio = applied_h_ / asked_h_;
+    return std::move(out_);
+  }
+
+  double confident_half() const {
+    std::vector<const ScoredJob*> order;
+    for (const ScoredJob& job : out_.scored) order.push_back(&job);
+    const auto middle = order.begin() + static_cast<std::ptrdiff_t>((order.size() + 1) / 2);
+    std::nth_element(
+        order.begin(), middle - 1, order.end(),
+        [](const ScoredJob* a, const ScoredJob* b) { return a->confidence > b->confidence; });
+    double sum = 0;
+    for (auto at = order.begin(); at != middle; ++at) sum += (*at)->accuracy;
+    return sum / static_cast<double>(middle - order.begin());
+  }
+
+  const std::vector<HistoryJob>& jobs_;
+  Forecaster& forecaster_;
+  const EvaluateOptions& options_;
+  int64_t point_s_;
+  JobHistory history_;
+  Timeline timeline_;
+  HistoryView view_{};
+  using Start = std::pair<int64_t, uint32_t>;  // time, index
+  std::priority_queue<Start, std::vector<Start>, std::greater<>> starts_;
+  Scorer auspex_, mean_, limit_, last2_, last_signature_;
+  std::array<CoverageCounter, kCoverageLevels.size()> raw_;
+  double asked_h_ = 0, applied_h_ = 0;
+  Evaluation out_;
+};
 
 }  // namespace
 
-Result<Evaluation> evaluate(const EvaluateOptions& options) {
-  Result<std::shared_ptr<const RuntimePredictor>> predictor = RuntimePredictor::load(options.model);
-  if (!predictor) return predictor.error();
-  Result<History> history = read_history(options.history);
-  if (!history) return history.error();
+Result<Evaluation> evaluate(const std::vector<HistoryJob>& jobs, Forecaster& forecaster,
+                            const EvaluateOptions& options) {
+  return Playing(jobs, forecaster, options).run();
+}
 
-  const std::vector<HistoryJob>& jobs = history->jobs;
-  const int64_t point_s = submit_point_s(jobs, options.from_fraction);
-  const auto first = std::partition_point(
-      jobs.begin(), jobs.end(), [&](const HistoryJob& job) { return job.submit_s < point_s; });
-  if (first == jobs.end()) {
-    return Error{options.history.paths.front() +
-                 ": no job to score: " + std::to_string(jobs.size()) +
-                 " usable jobs, scoring from fraction " + std::to_string(options.from_fraction)};
+Scores score(const SummaryRows& test, const std::vector<double>& predicted_s) {
+  Scorer scorer;
+  for (size_t row = 0; row < predicted_s.size(); ++row) {
+    const double limit_s = std::max(1.0, test.limit_s[row]);
+    scorer.add(std::clamp(predicted_s[row], 1.0, limit_s), test.runtime_s[row]);
   }
-  Evaluation evaluation;
-  evaluation.model = (*predictor)->model().summary().id;
-  evaluation.backend = (*predictor)->backend();
-  evaluation.read = std::move(history->report);
-  score_baselines(jobs, static_cast<size_t>(first - jobs.begin()), evaluation);
-  score_model({first, jobs.end()}, **predictor, evaluation);
-  return evaluation;
-}
-
-nlohmann::json to_json(const Evaluation& evaluation) {
-  nlohmann::json auspex = to_json(evaluation.auspex);
-  auspex["coverage"] = {{"p90", evaluation.coverage_p90},
-                        {"p95", evaluation.coverage_p95},
-                        {"p99", evaluation.coverage_p99}};
-  auspex["requested_hours_ratio"] = evaluation.requested_hours_ratio;
-  return {{"model", evaluation.model},          {"backend", evaluation.backend},
-          {"rows", evaluation.read.rows},       {"skipped", evaluation.read.skipped},
-          {"bad", evaluation.read.bad},         {"auspex", std::move(auspex)},
-          {"limit", to_json(evaluation.limit)}, {"last2", to_json(evaluation.last2)}};
-}
-
-void print_table(const Evaluation& evaluation, std::ostream& out) {
-  out << "                    jobs  accuracy      MAE h   median h     RMSE h  too short\n";
-  print_row("auspex", evaluation.auspex, out);
-  print_row("limit", evaluation.limit, out);
-  print_row("last2", evaluation.last2, out);
-  out << std::setprecision(1) << "coverage: p90 " << 100 * evaluation.coverage_p90 << " %, p95 "
-      << 100 * evaluation.coverage_p95 << " %, p99 " << 100 * evaluation.coverage_p99
-      << " %\nrequested node-hours: " << 100 * evaluation.requested_hours_ratio
-      << " % of what was asked for (p90 limits)\n";
+  return scorer.finish();
 }
 
 }  // namespace auspex

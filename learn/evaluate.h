@@ -2,49 +2,57 @@
 // Evaluate: how well a model and the baselines predict a history, in the order of time.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <iosfwd>
-#include <string>
-
-#include <nlohmann/json_fwd.hpp>
+#include <vector>
 
 #include "learn/dataset.h"
+#include "learn/figure.h"
+#include "learn/forecaster.h"
+#include "learn/scores.h"
 #include "shared/result.h"
 
 namespace auspex {
 
+// When a job is predicted: as the plugin does it, or again when it starts, which is how well a
+// pending job could be predicted once its siblings have ended.
+enum class PredictAt : uint8_t { kSubmit, kStart };
+
 struct EvaluateOptions {
-  HistorySource history;
-  std::string model;
   double from_fraction = 0.7;  // of the submissions; the jobs from there on are scored
+  PredictAt at = PredictAt::kSubmit;
+  bool summaries = false;  // fill Evaluation::train and ::test
 };
 
-// How far one predictor is off. Units: hours; shares in [0, 1].
-struct Scores {
-  uint64_t jobs = 0;
-  double rmse_h = 0, mae_h = 0, medae_h = 0;
-  double accuracy = 0;         // mean of min/max of prediction and runtime
-  double underestimation = 0;  // share of jobs that ran longer than predicted
+// Rows of numbers for a model that knows no pointers: request and history.
+struct SummaryRows {
+  size_t columns = 0;
+  std::vector<float> values;      // Shape: [rows][columns], NaN = missing
+  std::vector<double> runtime_s;  // Shape: [rows]
+  std::vector<double> limit_s;    // Shape: [rows]
 };
 
 struct Evaluation {
   std::string model, backend;
-  ReadReport read;
-  Scores auspex;  // of the median; the accuracy is that of the accuracy point
-  Scores limit;   // what the user asked for
-  Scores last2;   // mean of the owner's last two runtimes that were known at submission
-  // Share of jobs that the raw quantile as a limit would not have cut shorter than the user's own
-  // limit did: min(runtime, limit) <= quantile.
-  double coverage_p90 = 0, coverage_p95 = 0, coverage_p99 = 0;
+  Scores auspex;              // of the median; the accuracy is that of the accuracy point
+  Scores limit;               // what the user asked for
+  Scores last2;               // mean of the owner's last two runtimes that were known
+  Scores last_signature;      // the last runtime of the same signature; of the user without one
+  double rmse_of_mean_h = 0;  // of the distribution's mean, which is what squares ask for
+  double confident_half_accuracy = 0;  // of the half of the jobs with the most confidence
+  std::array<Coverage, kCoverageLevels.size()> raw;  // the quantiles as limits
   // Node-hours of the limits that the default configuration would apply in mode guarded (0.9
   // quantile x margin, rounded up), against those of the users' limits.
   double requested_hours_ratio = 1;
+  std::vector<ScoredJob> scored;  // for the figure
+  SummaryRows train, test;        // train: jobs that had ended when the first scored one came
 };
 
-// Errors: those of read_history and RuntimePredictor::load; no job to score.
-Result<Evaluation> evaluate(const EvaluateOptions& options);
+// Plays the whole history, and scores its end. Errors: no job to score; the forecaster's.
+Result<Evaluation> evaluate(const std::vector<HistoryJob>& jobs, Forecaster& forecaster,
+                            const EvaluateOptions& options);
 
-nlohmann::json to_json(const Evaluation& evaluation);
-void print_table(const Evaluation& evaluation, std::ostream& out);
+// Scores of a predictor that gives one number per test row.
+Scores score(const SummaryRows& test, const std::vector<double>& predicted_s);
 
 }  // namespace auspex

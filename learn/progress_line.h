@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// ProgressLine: how training goes on, on stderr: a bar with rate and time left on a terminal, one
-// plain line per epoch elsewhere.
+// ProgressLine: how far a long command is, on stderr: on a terminal a bar with rate and time left,
+// nothing elsewhere.
 #pragma once
 
 #include <chrono>
-#include <cstdint>
-
-#include "learn/trainer.h"
+#include <string>
+#include <string_view>
 
 namespace auspex {
 
 class ProgressLine {
  public:
-  explicit ProgressLine(uint32_t max_epochs);
+  explicit ProgressLine(std::string what);
+  ~ProgressLine() { clear(); }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
 
-  void show(const TrainProgress& progress);
+  // share: of everything, in [0, 1]. done: things done, for the rate. note: behind the rest.
+  void show(double share, double done, std::string_view things, const std::string& note = "");
   void clear();  // takes the bar away
 
  private:
   using Clock = std::chrono::steady_clock;
-  void draw(const TrainProgress& progress, Clock::time_point now);
-
-  uint32_t max_epochs_;
+  std::string what_;
   bool terminal_;
-  double validation_loss_ = 0;  // the best so far
+  bool drawn_ = false;
   Clock::time_point start_ = Clock::now();
   Clock::time_point next_ = start_ + std::chrono::seconds(2);  // shorter work needs no bar
 };

@@ -62,7 +62,7 @@ Examples encode(std::span<const HistoryJob> jobs, const Vocabulary& vocabulary) 
   auto* numbers = examples.numbers.data_ptr<float>();
   auto* target = examples.target.data_ptr<float>();
   for (const HistoryJob& job : jobs) {
-    const EncodedJob encoded = vocabulary.encode(job.features);
+    const EncodedJob encoded = vocabulary.encode(job.request.features);
     rows = std::copy_n(encoded.rows.begin(), encoded.row_count, rows);
     numbers = std::copy(encoded.numbers.begin(), encoded.numbers.end(), numbers);
     *target++ = static_cast<float>(std::log(std::max(job.runtime_s, 1.0)));
@@ -261,11 +261,11 @@ Result<TrainedNetwork> train_network(std::span<const HistoryJob> jobs, const Voc
   // learned the bursts by heart would look best.
   const double fitted_share = 1 - kValidationShare;
   const int64_t point_s =
-      jobs[static_cast<size_t>(fitted_share * static_cast<double>(jobs.size()))].submit_s;
+      jobs[static_cast<size_t>(fitted_share * static_cast<double>(jobs.size()))].request.submit_s;
   std::vector<HistoryJob> fit, validation;
   for (const HistoryJob& job : jobs) {
-    if (job.submit_s >= point_s) validation.push_back(job);
-    if (job.submit_s < point_s && job.end_s < point_s) fit.push_back(job);
+    if (job.request.submit_s >= point_s) validation.push_back(job);
+    if (job.request.submit_s < point_s && job.end_s < point_s) fit.push_back(job);
   }
   if (fit.size() < kMinFitJobs) {
     return Error{"training: only " + std::to_string(fit.size()) + " of " +

@@ -15,7 +15,7 @@ struct CategoryCounts {
 
 CategoryCounts count_categories(std::span<const HistoryJob> jobs, size_t field) {
   std::unordered_map<uint64_t, uint32_t> counts;
-  for (const HistoryJob& job : jobs) ++counts[job.features.category[field]];
+  for (const HistoryJob& job : jobs) ++counts[job.request.features.category[field]];
   CategoryCounts result;
   for (const auto& [hash, count] : counts) {
     if (hash == Features::kMissing) {
@@ -33,7 +33,7 @@ CategoryCounts count_categories(std::span<const HistoryJob> jobs, size_t field) 
 ModelContent::Number scale_of(std::span<const HistoryJob> jobs, size_t index) {
   std::vector<float> values;
   for (const HistoryJob& job : jobs) {
-    const float value = job.features.number[index];
+    const float value = job.request.features.number[index];
     if (!std::isnan(value)) values.push_back(value);
   }
   ModelContent::Number number;
@@ -59,9 +59,10 @@ ModelContent::Number scale_of(std::span<const HistoryJob> jobs, size_t index) {
 
 }  // namespace
 
-Vocabulary Vocabulary::of(std::span<const HistoryJob> jobs) {
+Vocabulary Vocabulary::of(std::span<const HistoryJob> jobs, bool ids) {
   Vocabulary vocabulary;
   for (size_t field = 0; field < kCategoryCount; ++field) {
+    if (!ids && field != static_cast<size_t>(Category::kHour)) continue;
     const CategoryCounts counts = count_categories(jobs, field);
     const size_t kinds =
         counts.kept.size() + (counts.has_missing ? 1 : 0) + (counts.has_rare ? 1 : 0);
@@ -78,6 +79,22 @@ Vocabulary Vocabulary::of(std::span<const HistoryJob> jobs) {
   }
   for (size_t index = 0; index < kNumberCount; ++index) {
     vocabulary.numbers_[index] = scale_of(jobs, index);
+  }
+  return vocabulary;
+}
+
+Vocabulary Vocabulary::of(const ModelContent& content) {
+  Vocabulary vocabulary;
+  vocabulary.fields_ = content.fields;
+  vocabulary.numbers_ = content.numbers;
+  for (size_t field = 0; field < kCategoryCount; ++field) {
+    const ModelContent::Field& rows = content.fields[field];
+    uint32_t end = static_cast<uint32_t>(std::max(rows.missing_row, rows.unknown_row) + 1);
+    for (const auto& [hash, row] : rows.rows) {
+      vocabulary.rows_[field].emplace(hash, row);
+      end = std::max(end, row + 1);
+    }
+    vocabulary.row_count_ = std::max(vocabulary.row_count_, end);
   }
   return vocabulary;
 }

@@ -20,7 +20,11 @@ inline constexpr uint32_t kMinCategoryJobs = 3;
 class Vocabulary {
  public:
   // Fields that tell the jobs apart in no way are left out: no rows at all.
-  static Vocabulary of(std::span<const HistoryJob> jobs);
+  // ids: without them only what means the same at every site stays: the hour.
+  static Vocabulary of(std::span<const HistoryJob> jobs, bool ids = true);
+
+  // That of a model, to go on from it.
+  static Vocabulary of(const ModelContent& content);
 
   uint32_t row_count() const { return row_count_; }
 

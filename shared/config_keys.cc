@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "shared/printable.h"
+
 namespace auspex {
 namespace {
 
@@ -223,15 +225,6 @@ ConfigKey pairs(std::string name, std::map<std::string, std::string>& to,
 }
 
 }  // namespace
-
-std::string printable(const std::string& text) {
-  constexpr size_t kMaxShown = 80;
-  std::string shown = text.substr(0, kMaxShown);
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < ' ' || c == 127) c = '?';
-  }
-  return text.size() > kMaxShown ? shown + "..." : shown;
-}
 
 // The bounds are explained in etc/auspex.yaml.
 std::vector<ConfigKey> config_keys(Config& config) {

@@ -32,7 +32,4 @@ struct ConfigKey {
 std::vector<ConfigKey> config_keys(Config& config);
 std::vector<ConfigKey> rule_keys(Rule& rule);
 
-// A text from a file, fit for one line of an error: cut, and without control characters.
-std::string printable(const std::string& text);
-
 }  // namespace auspex

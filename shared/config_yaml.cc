@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "shared/config_keys.h"
+#include "shared/printable.h"
 
 namespace auspex {
 namespace {

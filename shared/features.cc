@@ -15,24 +15,6 @@
 namespace auspex {
 namespace {
 
-// Position of a category; the order is kCategoryNames'.
-enum Category : size_t {
-  kUser,
-  kGroup,
-  kAccount,
-  kPartition,
-  kQos,
-  kNameStem,
-  kApplication,
-  kWorkDir,
-  kFeature,
-  kGpuType,
-  kHour,
-  kRequest,
-  kUserRequest,
-  kAccountRequest
-};
-
 // The field's index seeds the hash, so that one lookup table serves all fields.
 uint64_t hash_of(size_t field, std::string_view value) {
   if (value.empty()) return Features::kMissing;
@@ -103,23 +85,24 @@ Features features_of(const Submission& s) {
   };
 
   Features out;
-  const auto set = [&out](size_t field, std::string_view value) {
-    out.category[field] = hash_of(field, value);
+  const auto set = [&out](Category field, std::string_view value) {
+    const auto index = static_cast<size_t>(field);
+    out.category[index] = hash_of(index, value);
   };
-  set(kUser, s.user);
-  set(kGroup, s.group);
-  set(kAccount, s.account);
-  set(kPartition, s.partition);
-  set(kQos, s.qos);
-  set(kNameStem, stem(s.name));
-  set(kApplication, stem(script_of(s)));
-  set(kWorkDir, project_of(s.work_dir));
-  set(kFeature, s.features);
-  set(kGpuType, resources.gpu_type);
-  set(kHour, hour_of(s.submit_time_s));
-  set(kRequest, request);
-  set(kUserRequest, with_request(s.user));
-  set(kAccountRequest, with_request(s.account));
+  set(Category::kUser, s.user);
+  set(Category::kGroup, s.group);
+  set(Category::kAccount, s.account);
+  set(Category::kPartition, s.partition);
+  set(Category::kQos, s.qos);
+  set(Category::kNameStem, stem(s.name));
+  set(Category::kApplication, stem(script_of(s)));
+  set(Category::kWorkDir, project_of(s.work_dir));
+  set(Category::kFeature, s.features);
+  set(Category::kGpuType, resources.gpu_type);
+  set(Category::kHour, hour_of(s.submit_time_s));
+  set(Category::kRequest, request);
+  set(Category::kUserRequest, with_request(s.user));
+  set(Category::kAccountRequest, with_request(s.account));
 
   const auto limit = s.time_limit_min && *s.time_limit_min != kUnlimitedMin
                          ? std::optional<double>(*s.time_limit_min)

@@ -20,6 +20,25 @@ inline constexpr std::array<std::string_view, 6> kNumberNames = {
     "log_memory_per_cpu_mib", "log_gpus", "log_array_tasks"};
 inline constexpr size_t kCategoryCount = kCategoryNames.size();
 inline constexpr size_t kNumberCount = kNumberNames.size();
+// Positions in the arrays above.
+enum class Category : uint8_t {
+  kUser,
+  kGroup,
+  kAccount,
+  kPartition,
+  kQos,
+  kNameStem,
+  kApplication,
+  kWorkDir,
+  kFeature,
+  kGpuType,
+  kHour,
+  kRequest,
+  kUserRequest,
+  kAccountRequest
+};
+enum class Number : uint8_t { kTimeLimit, kCpus, kNodes, kMemoryPerCpu, kGpus, kArrayTasks };
+
 // Changes whenever a feature is computed differently: a model of another version is refused.
 inline constexpr uint32_t kFeatureVersion = 1;
 

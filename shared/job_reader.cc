@@ -29,14 +29,27 @@ std::string place(const std::string& path, uint64_t line_number) {
   return path + ":" + std::to_string(line_number) + ": ";
 }
 
-// A line's row, whatever is wrong with it.
-Result<RowKind> take_row(RowReader& reader, const LineSource& source, std::string_view line,
-                         JobRecord& job) {
+// What no format takes.
+Status check_line(const LineSource& source, std::string_view line) {
   if (source.overlong()) {
     return Error{"the line is longer than " + std::to_string(kMaxLineBytes) + " bytes"};
   }
   if (line.find('\0') != std::string_view::npos) return Error{"a NUL byte in the row"};
-  return reader.take_row(line, job);
+  return Done{};
+}
+
+Result<RowKind> take_row(RowReader& reader, const Status& usable, std::string_view line,
+                         JobRecord& job) {
+  if (usable) return reader.take_row(line, job);
+  reader.drop_row();
+  return usable.error();
+}
+
+// Whether the line belongs to the header.
+Result<bool> take_header(RowReader& reader, const Status& usable, std::string_view line) {
+  if (usable) return reader.take_header(line);
+  if (reader.ready()) return false;
+  return Error{"no header row: " + usable.error().message};
 }
 
 void complain(const std::string& path, uint64_t line_number, const std::string& reason,
@@ -71,22 +84,26 @@ Result<ReadReport> read_jobs(const std::string& path, JobFormat format, const Re
   if (!source) return source.error();
   const std::unique_ptr<RowReader> reader = make_reader(format);
   ReadReport report;
-  bool header_seen = reader->header_optional();
   bool incomplete = false;
+  uint64_t blocks_shown = 0;
   std::string_view line;
   while (true) {
     Result<bool> more = source->next(line);
     if (!more) return more.error();
+    if (options.progress && (!*more || source->blocks_read() != blocks_shown)) {
+      blocks_shown = source->blocks_read();
+      options.progress({source->bytes_read(), source->bytes_total(), report.rows});
+    }
     if (!*more) break;
+    const Status usable = check_line(*source, line);
     if (!incomplete) {
-      Result<bool> header = reader->take_header(line);
+      Result<bool> header = take_header(*reader, usable, line);
       if (!header) return Error{place(path, source->line_number()) + header.error().message};
-      header_seen |= *header;
       if (*header) continue;
       ++report.rows;
     }
     JobRecord job;
-    Result<RowKind> kind = take_row(*reader, *source, line, job);
+    Result<RowKind> kind = take_row(*reader, usable, line, job);
     incomplete = kind.ok() && *kind == RowKind::kIncomplete;
     if (!kind) {
       complain(path, source->line_number(), kind.error().message, report);
@@ -97,7 +114,10 @@ Result<ReadReport> read_jobs(const std::string& path, JobFormat format, const Re
       deliver(std::move(job));
     }
   }
-  if (!header_seen) return Error{path + ": is empty: no header row"};
+  if (!reader->ready()) {
+    const bool empty = source->line_number() == 0;
+    return Error{path + (empty ? ": is empty: no header row" : ": ends within its header row")};
+  }
   if (incomplete) {
     complain(path, source->line_number(), "the file ends within quotes", report);
   }

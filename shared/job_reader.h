@@ -16,8 +16,20 @@ namespace auspex {
 enum class JobFormat : uint8_t { kSacct, kSwf, kCsv };
 Result<JobFormat> parse_job_format(std::string_view name);  // "sacct", "swf", "csv"
 
+struct ReadProgress {
+  uint64_t bytes = 0;        // of the file as it lies on disk, compressed or not
+  uint64_t bytes_total = 0;  // 0 when nobody knows: a pipe
+  uint64_t rows = 0;
+
+  double share() const {
+    return bytes_total == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(bytes_total);
+  }
+};
+
 struct ReadOptions {
   double max_bad = 0.01;  // more bad rows than this share is an error
+  // Called after each block of the file and at its end. A compressed file's bytes move in steps.
+  std::function<void(const ReadProgress&)> progress = nullptr;
 };
 
 struct ReadReport {
@@ -29,7 +41,9 @@ struct ReadReport {
 };
 
 // Calls `deliver` once per job, in the file's order. Memory: one row.
-// Errors: file cannot be read, header lacks a needed column (named), too many bad rows.
+// A row is bad when a line of it is longer than 1 MiB; 16 MiB without a line end are an error.
+// Errors: file cannot be read or is damaged or truncated, header lacks a needed column (named), a
+// hopelessly long line, too many bad rows. What came before an error has been delivered.
 Result<ReadReport> read_jobs(const std::string& path, JobFormat format, const ReadOptions& options,
                              const std::function<void(JobRecord&&)>& deliver);
 

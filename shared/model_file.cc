@@ -14,56 +14,22 @@
 #include <cstdio>
 #include <cstring>
 
+#include "shared/mixture.h"
+#include "shared/model_format.h"
 #include "shared/model_generated.h"
 #include "shared/prediction.h"
 
 namespace auspex {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the file is used as it lies");
-
-constexpr char kMagic[8] = {'A', 'U', 'S', 'P', 'E', 'X', 'M', 'F'};
-constexpr size_t kAlignment = 32;  // the most that FlatBuffers 2.0 gives; an AVX2 register
-
-struct Header {
-  char magic[8];
-  uint32_t version;
-  uint32_t zero;
-  uint64_t payload_bytes;
-  uint64_t checksum;  // XXH3 of the payload
-  uint8_t padding[32];
-};
-static_assert(sizeof(Header) % kAlignment == 0);
-
 // The widest layer that a file may ask for: bounds the scratch memory of a prediction.
 constexpr uint32_t kMaxWidth = 16384;
-
-Error system_error(const std::string& path) {
-  return Error{path + ": " + std::strerror(errno)};
-}
 
 std::string short_id(uint64_t checksum) {
   char text[17];
   std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(checksum));
   return std::string(text, 8);
 }
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() { close(); }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-  int close() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd >= 0 ? ::close(fd) : 0;
-  }
-
- private:
-  int fd_;
-};
 
 bool read_all(int fd, uint8_t* data, size_t size) {
   while (size > 0) {
@@ -85,21 +51,79 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::open(const std::string& path
   if (::fstat(file.get(), &info) != 0) return system_error(path);
   if (!S_ISREG(info.st_mode)) return Error{path + ": not a regular file"};
   const auto size = static_cast<size_t>(info.st_size);
-  if (size < sizeof(Header)) {
+  if (size < sizeof(ModelHeader)) {
     return Error{path + ": truncated: " + std::to_string(size) + " bytes, a model has more"};
   }
+  auto model = with_memory(size, path);
+  if (!model) return model.error();
+  auto* memory = const_cast<uint8_t*>((*model)->memory_);
+  if (!read_all(file.get(), memory, size)) {
+    return Error{path + ": truncated while it was read"};
+  }
+  ::mprotect(memory, size, PROT_READ);
+  if (auto bound = (*model)->bind(path); !bound) return bound.error();
+  return std::shared_ptr<const ModelFile>(std::move(*model));
+}
+
+Result<std::shared_ptr<ModelFile>> ModelFile::with_memory(size_t size, const std::string& path) {
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return system_error(path);
   std::shared_ptr<ModelFile> model(new ModelFile());
   model->memory_ = static_cast<const uint8_t*>(memory);
   model->memory_size_ = size;
   ::madvise(memory, size, MADV_HUGEPAGE);  // a wish; fewer TLB misses where it is granted
-  if (!read_all(file.get(), static_cast<uint8_t*>(memory), size)) {
-    return Error{path + ": truncated while it was read"};
+  return model;
+}
+
+Result<std::shared_ptr<const ModelFile>> ModelFile::of(const ModelContent& content) {
+  const std::string nowhere = "model in memory";
+  const std::vector<uint8_t> bytes = model_bytes(content);
+  auto model = with_memory(bytes.size(), nowhere);
+  if (!model) return model.error();
+  std::memcpy(const_cast<uint8_t*>((*model)->memory_), bytes.data(), bytes.size());
+  if (auto bound = (*model)->bind(nowhere); !bound) return bound.error();
+  return std::shared_ptr<const ModelFile>(std::move(*model));
+}
+
+ModelContent ModelFile::content() const {
+  const auto& m = *model::GetRuntimeModel(memory_ + sizeof(ModelHeader));
+  ModelContent content;
+  content.trained_on = summary_.trained_on;
+  content.created_s = summary_.created_s;
+  for (size_t i = 0; i < kCategoryCount; ++i) {
+    content.fields[i].missing_row = field_rows_[i].missing;
+    content.fields[i].unknown_row = field_rows_[i].unknown;
   }
-  ::mprotect(memory, size, PROT_READ);
-  if (auto bound = model->bind(path); !bound) return bound.error();
-  return std::shared_ptr<const ModelFile>(std::move(model));
+  for (const auto* entry : *m.lookup()) {
+    if (entry->hash() != 0) {
+      content.fields[entry->field()].rows.emplace_back(entry->hash(), entry->row());
+    }
+  }
+  for (size_t i = 0; i < kNumberCount; ++i) {
+    const auto* number = m.numbers()->Get(static_cast<uint32_t>(i));
+    content.numbers[i] = {number->median(), number->mean(), number->sd()};
+  }
+  const auto floats = [](const float* values, size_t count) {
+    return std::vector<float>(values, values + count);
+  };
+  for (const LayerView& layer : layers_) {
+    content.layers.push_back({layer.inputs, layer.outputs,
+                              floats(layer.weights, size_t{layer.inputs} * layer.outputs),
+                              floats(layer.bias, layer.outputs), layer.relu});
+  }
+  if (pointer_) {
+    const PointerView& p = *pointer_;
+    const size_t width = p.width;
+    content.pointer =
+        ModelContent::Pointer{p.width,
+                              floats(p.past_weights, kItemInputs * width),
+                              floats(p.candidate_weights, kItemInputs * width),
+                              floats(p.slot_bias, kItems * width),
+                              floats(p.context_weights, layers_.back().inputs * width),
+                              floats(p.head_weights, width * kItemHeads),
+                              floats(p.head_bias, kItems * kItemHeads)};
+  }
+  return content;
 }
 
 ModelFile::~ModelFile() {
@@ -108,16 +132,16 @@ ModelFile::~ModelFile() {
 
 namespace {
 
-Status check_header(const Header& header, const uint8_t* payload, size_t file_size,
+Status check_header(const ModelHeader& header, const uint8_t* payload, size_t file_size,
                     const std::string& path) {
-  if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) {
+  if (std::memcmp(header.magic, kModelMagic, sizeof(kModelMagic)) != 0) {
     return Error{path + ": not an Auspex model"};
   }
   if (header.version != kModelFileVersion) {
     return Error{path + ": model file version " + std::to_string(header.version) +
                  ", this build reads " + std::to_string(kModelFileVersion)};
   }
-  const size_t payload_bytes = file_size - sizeof(Header);
+  const size_t payload_bytes = file_size - sizeof(ModelHeader);
   if (header.payload_bytes != payload_bytes) {
     return Error{path + ": truncated or extended: " + std::to_string(payload_bytes) +
                  " bytes of content, the header says " + std::to_string(header.payload_bytes)};
@@ -128,6 +152,30 @@ Status check_header(const Header& header, const uint8_t* payload, size_t file_si
   flatbuffers::Verifier verifier(payload, payload_bytes, /*max_depth=*/8, /*max_tables=*/1000);
   if (!model::VerifyRuntimeModelBuffer(verifier)) {
     return Error{path + ": the content is not a runtime model"};
+  }
+  return Done{};
+}
+
+// Source: our choice; bounds the scratch memory of a prediction.
+constexpr uint32_t kMaxItemWidth = 1024;
+
+Status check_pointer(const model::Pointer& pointer, const model::Layer& last) {
+  if (pointer.history_version() != kHistoryVersion) {
+    return Error{"history version " + std::to_string(pointer.history_version()) +
+                 ", this build computes " + std::to_string(kHistoryVersion)};
+  }
+  const uint64_t width = pointer.width();
+  const auto fits = [](const flatbuffers::Vector<float>* values, uint64_t size) {
+    return values->size() == size &&
+           reinterpret_cast<uintptr_t>(values->data()) % kModelAlignment == 0;
+  };
+  if (width == 0 || width > kMaxItemWidth || !fits(pointer.past_weights(), kItemInputs * width) ||
+      !fits(pointer.candidate_weights(), kItemInputs * width) ||
+      !fits(pointer.slot_bias(), kItems * width) ||
+      !fits(pointer.context_weights(), last.inputs() * width) ||
+      !fits(pointer.head_weights(), width * kItemHeads) ||
+      !fits(pointer.head_bias(), kItems * kItemHeads)) {
+    return Error{"pointer weights that do not fit each other"};
   }
   return Done{};
 }
@@ -149,19 +197,27 @@ Status check_meaning(const model::RuntimeModel& m, const std::string& path) {
   }
   if (m.layers()->size() < 2) return refuse("fewer than two layers");
   uint32_t inputs = m.layers()->Get(0)->inputs();
-  if (inputs < kNumberCount) return refuse("first layer too narrow");
-  const uint32_t one_hot_rows = inputs - static_cast<uint32_t>(kNumberCount);
+  const auto* pointer = m.pointer();
+  const auto dense = static_cast<uint32_t>(kNumberCount + (pointer ? kHistoryNumbers : 0));
+  if (inputs < dense) return refuse("first layer too narrow");
+  const uint32_t one_hot_rows = inputs - dense;
   for (const auto* layer : *m.layers()) {
     const uint64_t outputs = layer->outputs();
     if (layer->inputs() != inputs || outputs == 0 || outputs > kMaxWidth ||
         layer->weights()->size() != uint64_t{inputs} * outputs ||
         layer->bias()->size() != outputs ||
-        reinterpret_cast<uintptr_t>(layer->weights()->data()) % kAlignment != 0) {
+        reinterpret_cast<uintptr_t>(layer->weights()->data()) % kModelAlignment != 0) {
       return refuse("layers that do not fit each other");
     }
     inputs = layer->outputs();
   }
-  if (inputs != kOutputCount) return refuse("not " + std::to_string(kOutputCount) + " outputs");
+  const size_t outputs = pointer ? kBins : kOutputCount;
+  if (inputs != outputs) return refuse("not " + std::to_string(outputs) + " outputs");
+  if (pointer) {
+    if (auto fits = check_pointer(*pointer, *m.layers()->Get(m.layers()->size() - 1)); !fits) {
+      return refuse(fits.error().message);
+    }
+  }
   const auto row_ok = [one_hot_rows](int32_t row) {
     return row >= -1 && (row < 0 || static_cast<uint32_t>(row) < one_hot_rows);
   };
@@ -188,9 +244,9 @@ Status check_meaning(const model::RuntimeModel& m, const std::string& path) {
 }  // namespace
 
 Status ModelFile::bind(const std::string& path) {
-  Header header;
+  ModelHeader header;
   std::memcpy(&header, memory_, sizeof(header));
-  const uint8_t* payload = memory_ + sizeof(Header);
+  const uint8_t* payload = memory_ + sizeof(ModelHeader);
   if (auto checked = check_header(header, payload, memory_size_, path); !checked) return checked;
   const auto& m = *model::GetRuntimeModel(payload);
   if (auto checked = check_meaning(m, path); !checked) return checked;
@@ -207,6 +263,18 @@ Status ModelFile::bind(const std::string& path) {
     summary_.layer_sizes.push_back(layer->outputs());
     summary_.parameters += layer->weights()->size() + layer->bias()->size();
   }
+  if (const auto* p = m.pointer()) {
+    pointer_ = {p->width(),
+                p->past_weights()->data(),
+                p->candidate_weights()->data(),
+                p->slot_bias()->data(),
+                p->context_weights()->data(),
+                p->head_weights()->data(),
+                p->head_bias()->data()};
+    summary_.parameters += p->past_weights()->size() + p->candidate_weights()->size() +
+                           p->slot_bias()->size() + p->context_weights()->size() +
+                           p->head_weights()->size() + p->head_bias()->size();
+  }
   for (size_t i = 0; i < kCategoryCount; ++i) {
     const auto* field = m.fields()->Get(static_cast<uint32_t>(i));
     field_rows_[i] = {field->missing_row(), field->unknown_row()};
@@ -222,6 +290,10 @@ Status ModelFile::bind(const std::string& path) {
     if (entry->hash() != 0) ++summary_.categories[entry->field()].second;
   }
   return Done{};
+}
+
+uint32_t ModelFile::dense_inputs() const {
+  return static_cast<uint32_t>(kNumberCount + (pointer_ ? kHistoryNumbers : 0));
 }
 
 EncodedJob ModelFile::encode(const Features& features) const {
@@ -246,97 +318,6 @@ EncodedJob ModelFile::encode(const Features& features) const {
     job.numbers[i] = (value - scales_[i].mean) * scales_[i].inverse_sd;
   }
   return job;
-}
-
-namespace {
-
-std::vector<model::CategoryEntry> lookup_table(const ModelContent& content) {
-  size_t values = 0;
-  for (const auto& field : content.fields) values += field.rows.size();
-  std::vector<model::CategoryEntry> table(std::bit_ceil(2 * values + 2));
-  for (size_t i = 0; i < kCategoryCount; ++i) {
-    for (const auto& [hash, row] : content.fields[i].rows) {
-      uint64_t at = hash & (table.size() - 1);
-      while (table[at].hash() != 0) at = (at + 1) & (table.size() - 1);
-      table[at] = model::CategoryEntry(hash, row, static_cast<uint32_t>(i));
-    }
-  }
-  return table;
-}
-
-flatbuffers::Offset<flatbuffers::Vector<float>> aligned_floats(
-    flatbuffers::FlatBufferBuilder& builder, const std::vector<float>& values) {
-  builder.ForceVectorAlignment(values.size(), sizeof(float), kAlignment);
-  return builder.CreateVector(values);
-}
-
-flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
-  flatbuffers::FlatBufferBuilder b(1 << 20);
-  std::vector<flatbuffers::Offset<model::Layer>> layers;
-  for (const auto& layer : content.layers) {
-    const auto weights = aligned_floats(b, layer.weights);
-    const auto bias = aligned_floats(b, layer.bias);
-    layers.push_back(model::CreateLayer(b, layer.inputs, layer.outputs, weights, bias, layer.relu));
-  }
-  std::vector<flatbuffers::Offset<model::Field>> fields;
-  for (size_t i = 0; i < kCategoryCount; ++i) {
-    const auto name = b.CreateString(std::string(kCategoryNames[i]));
-    fields.push_back(
-        model::CreateField(b, name, content.fields[i].missing_row, content.fields[i].unknown_row));
-  }
-  std::vector<flatbuffers::Offset<model::Number>> numbers;
-  for (size_t i = 0; i < kNumberCount; ++i) {
-    const auto name = b.CreateString(std::string(kNumberNames[i]));
-    const auto& number = content.numbers[i];
-    numbers.push_back(model::CreateNumber(b, name, number.median, number.mean, number.sd));
-  }
-  const auto lookup = b.CreateVectorOfStructs(lookup_table(content));
-  const auto levels = b.CreateVector(kQuantileLevels.data(), kQuantileLevels.size());
-  const auto trained_on = b.CreateString(content.trained_on);
-  const auto fields_vector = b.CreateVector(fields);
-  const auto numbers_vector = b.CreateVector(numbers);
-  const auto layers_vector = b.CreateVector(layers);
-  b.Finish(model::CreateRuntimeModel(b, kFeatureVersion, content.created_s, trained_on,
-                                     fields_vector, lookup, numbers_vector, levels, layers_vector),
-           model::RuntimeModelIdentifier());
-  return b.Release();
-}
-
-bool write_all(int fd, const void* data, size_t size) {
-  const auto* at = static_cast<const uint8_t*>(data);
-  while (size > 0) {
-    const ssize_t written = ::write(fd, at, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    at += written;
-    size -= static_cast<size_t>(written);
-  }
-  return true;
-}
-
-}  // namespace
-
-Status write_model_file(const std::string& path, const ModelContent& content) {
-  const auto payload = payload_of(content);
-  Header header{};
-  std::memcpy(header.magic, kMagic, sizeof(kMagic));
-  header.version = kModelFileVersion;
-  header.payload_bytes = payload.size();
-  header.checksum = XXH3_64bits(payload.data(), payload.size());
-
-  std::string temporary = path + ".XXXXXX";
-  FileDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (file.get() < 0) return system_error(path);
-  const bool written =
-      ::fchmod(file.get(), 0644) == 0 && write_all(file.get(), &header, sizeof(header)) &&
-      write_all(file.get(), payload.data(), payload.size()) && ::fsync(file.get()) == 0 &&
-      file.close() == 0 && ::rename(temporary.c_str(), path.c_str()) == 0;
-  if (!written) {
-    const Error error = system_error(path);
-    ::unlink(temporary.c_str());
-    return error;
-  }
-  return Done{};
 }
 
 }  // namespace auspex

@@ -11,12 +11,14 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "shared/features.h"
+#include "shared/history/view.h"
 #include "shared/result.h"
 
 namespace auspex {
@@ -38,6 +40,17 @@ struct LayerView {
   bool relu = false;
 };
 
+// Behind the trunk of a pointer network; see model.fbs.
+struct PointerView {
+  uint32_t width = 0;
+  const float* past_weights = nullptr;       // Shape: [kItemInputs][width]
+  const float* candidate_weights = nullptr;  // Shape: [kItemInputs][width]
+  const float* slot_bias = nullptr;          // Shape: [kItems][width]
+  const float* context_weights = nullptr;    // Shape: [inputs of the last layer][width]
+  const float* head_weights = nullptr;       // Shape: [width][kItemHeads]
+  const float* head_bias = nullptr;          // Shape: [kItems][kItemHeads]
+};
+
 struct ModelSummary {
   std::string id;  // first 8 hex digits of the checksum
   std::string trained_on;
@@ -48,11 +61,19 @@ struct ModelSummary {
   std::vector<uint32_t> layer_sizes;                         // inputs, hidden..., outputs
 };
 
+struct ModelContent;
+
 class ModelFile {
  public:
   // Errors: names the file and what is wrong: absent, truncated, altered (checksum), newer
   // version, other feature version, shapes that do not fit. Threads: the result is immutable.
   static Result<std::shared_ptr<const ModelFile>> open(const std::string& path);
+
+  // A model that never was a file. Errors: shapes that do not fit.
+  static Result<std::shared_ptr<const ModelFile>> of(const ModelContent& content);
+
+  // What it was made of, to go on training from.
+  ModelContent content() const;
 
   ~ModelFile();
   ModelFile(const ModelFile&) = delete;
@@ -62,16 +83,22 @@ class ModelFile {
   EncodedJob encode(const Features& features) const;
 
   std::span<const LayerView> layers() const { return layers_; }
+  // nullptr: the paper's network, whose last layer gives the outputs of a prediction.
+  const PointerView* pointer() const { return pointer_ ? &*pointer_ : nullptr; }
+  // Inputs of the first layer behind the one-hot rows.
+  uint32_t dense_inputs() const;
   uint32_t max_width() const { return max_width_; }  // widest layer output
   const ModelSummary& summary() const { return summary_; }
 
  private:
   ModelFile() = default;
   Status bind(const std::string& path);
+  static Result<std::shared_ptr<ModelFile>> with_memory(size_t size, const std::string& path);
 
   const uint8_t* memory_ = nullptr;
   size_t memory_size_ = 0;
   std::vector<LayerView> layers_;
+  std::optional<PointerView> pointer_;
   uint32_t max_width_ = 0;
   const uint8_t* lookup_ = nullptr;  // CategoryEntry[lookup_mask_ + 1]
   uint64_t lookup_mask_ = 0;
@@ -86,7 +113,8 @@ class ModelFile {
   ModelSummary summary_;
 };
 
-// What a trainer hands over. Row numbers: [0, one-hot rows), then the numbers' rows.
+// What a trainer hands over. Row numbers: [0, one-hot rows), then the
+// numbers' rows, then those of the history if there is a pointer.
 struct ModelContent {
   struct Field {
     int32_t missing_row = -1, unknown_row = -1;
@@ -100,12 +128,21 @@ struct ModelContent {
     std::vector<float> weights, bias;  // Shape: [inputs][outputs], [outputs]
     bool relu = false;
   };
+  struct Pointer {  // shapes: PointerView
+    uint32_t width = 0;
+    std::vector<float> past_weights, candidate_weights, slot_bias, context_weights, head_weights,
+        head_bias;
+  };
   std::string trained_on;
   int64_t created_s = 0;
   std::array<Field, kCategoryCount> fields;
   std::array<Number, kNumberCount> numbers;
   std::vector<Layer> layers;
+  std::optional<Pointer> pointer;
 };
+
+// The bytes of the file. Shape: header, then FlatBuffer.
+std::vector<uint8_t> model_bytes(const ModelContent& content);
 
 // Written beside the target, synced, then renamed: the old file stays until the new one is whole.
 Status write_model_file(const std::string& path, const ModelContent& content);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 
 namespace auspex {
@@ -17,10 +18,12 @@ inline constexpr size_t kOutputCount = kQuantileCount + 1;
 
 struct Prediction {
   std::array<double, kQuantileCount> quantiles_s{};  // ascending, seconds
-  double accuracy_point_s = 0;  // maximises the expected min/max of prediction and runtime
-  std::string model;            // short id of the model file
-  std::string backend;          // the kernel that ran: "reference", "fp32-avx2", ...
-  double latency_us = 0;        // encoding and network
+  double accuracy_point_s = 0;       // maximises the expected min/max of prediction and runtime
+  std::optional<double> mean_s;      // only from a network that gives a whole distribution
+  std::optional<double> confidence;  // expected min/max of accuracy point and runtime, 0 to 1
+  std::string model;                 // short id of the model file
+  std::string backend;               // the kernel that ran: "reference", "fp32-avx2", ...
+  double latency_us = 0;             // encoding and network
 
   // Linear in log(runtime) between the trained levels; the outermost level beyond them.
   double quantile_s(double level) const;

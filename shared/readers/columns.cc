@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include "shared/printable.h"
+
 namespace auspex {
 namespace {
 
@@ -32,8 +34,9 @@ std::string names_of(const std::array<Field, 2>& fields, std::span<const ColumnN
 std::string joined(std::span<const std::string_view> header) {
   std::string text;
   for (std::string_view name : header) {
-    if (text.size() + name.size() > kMaxSeenBytes) return text + ", ...";
-    text.append(text.empty() ? "" : ", ").append(name);
+    const std::string shown = printable(name);
+    if (text.size() + shown.size() > kMaxSeenBytes) return text + ", ...";
+    text.append(text.empty() ? "" : ", ").append(shown);
   }
   return text;
 }

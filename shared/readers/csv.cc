@@ -55,8 +55,7 @@ class CsvSplitter {
   Result<bool> split(std::string_view line) {
     const bool continued = row_lines_ > 0;
     if (row_lines_ == kMaxRowLines || row_.size() + line.size() > kMaxLineBytes) {
-      row_.clear();
-      row_lines_ = 0;
+      drop();
       return Error{"a quote is open for too long"};
     }
     if (continued) line = row_.append("\n").append(line);
@@ -71,6 +70,12 @@ class CsvSplitter {
     finished_ = std::exchange(row_, {});
     if (continued && whole.ok()) whole = cut(finished_);
     return whole;
+  }
+
+  // Forgets the lines of a row that goes on.
+  void drop() {
+    row_.clear();
+    row_lines_ = 0;
   }
 
   const std::vector<std::string_view>& cells() const { return cells_; }
@@ -151,6 +156,9 @@ class CsvReader final : public RowReader {
     }
     return job_of(columns_->fields(cells), job);
   }
+
+  bool ready() const override { return columns_.has_value(); }
+  void drop_row() override { splitter_.drop(); }
 
  private:
   std::optional<Columns> columns_;

@@ -5,6 +5,8 @@
 #include <archive_entry.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace auspex {
@@ -15,9 +17,27 @@ constexpr size_t kBlockBytes = 256 * 1024;
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
-Error archive_error(const std::string& path, archive* handle) {
+// What to tell of a failed call.
+std::string reason(archive* handle) {
+  constexpr std::string_view kTruncated = "the compressed data is truncated";
   const char* text = archive_error_string(handle);
-  return Error{path + ": cannot be read: " + (text != nullptr ? text : "unknown reason")};
+  const std::string_view words = text != nullptr ? text : "";
+  // liblzma tells of its calls here, and libarchive has no words for a gzip trailer cut short.
+  if (words.ends_with("No progress is possible")) return std::string(kTruncated);
+  if (!words.empty()) return std::string(words);
+  const bool gzip = archive_filter_code(handle, 0) == ARCHIVE_FILTER_GZIP;
+  return std::string(gzip ? kTruncated : "unknown reason");
+}
+
+Error archive_error(const std::string& path, archive* handle) {
+  return Error{path + ": cannot be read: " + reason(handle)};
+}
+
+uint64_t size_on_disk(const std::string& path) {
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(path, failure)) return 0;
+  const uintmax_t size = std::filesystem::file_size(path, failure);
+  return failure ? 0 : size;
 }
 
 }  // namespace
@@ -27,7 +47,9 @@ void LineSource::Close::operator()(archive* handle) const {
 }
 
 LineSource::LineSource(std::string path, std::unique_ptr<archive, Close> handle)
-    : path_(std::move(path)), handle_(std::move(handle)), buffer_(kBlockBytes, '\0') {}
+    : path_(std::move(path)), handle_(std::move(handle)), buffer_(kBlockBytes, '\0') {
+  bytes_total_ = size_on_disk(path_);
+}
 
 Result<LineSource> LineSource::open(const std::string& path) {
   std::unique_ptr<archive, Close> handle(archive_read_new());
@@ -49,11 +71,20 @@ Result<LineSource> LineSource::open(const std::string& path) {
   return LineSource(path, std::move(handle));
 }
 
+Error LineSource::read_error() const {
+  if (line_number_ == 0) return archive_error(path_, handle_.get());
+  return Error{path_ + ": cannot be read after line " + std::to_string(line_number_) + ": " +
+               reason(handle_.get())};
+}
+
 // False at the end of the file.
 Result<bool> LineSource::fill() {
   if (handle_ == nullptr) return false;
   const la_ssize_t size = archive_read_data(handle_.get(), buffer_.data(), buffer_.size());
-  if (size < 0) return archive_error(path_, handle_.get());
+  if (size < 0) return read_error();
+  constexpr int kOnDisk = -1;  // the last of the filters, which reads the file
+  bytes_read_ = static_cast<uint64_t>(archive_filter_bytes(handle_.get(), kOnDisk));
+  ++blocks_read_;
   unread_ = std::string_view(buffer_.data(), static_cast<size_t>(size));
   return size > 0;
 }
@@ -62,11 +93,13 @@ void LineSource::append(std::string_view text) {
   const size_t room = kMaxLineBytes - carried_.size();
   if (text.size() > room) overlong_ = true;
   carried_.append(text.substr(0, room));
+  line_bytes_ += text.size();
 }
 
 Result<bool> LineSource::next(std::string_view& line) {
   carried_.clear();
   overlong_ = false;
+  line_bytes_ = 0;
   size_t end = unread_.find('\n');
   bool any = !unread_.empty();
   if (end == std::string_view::npos) {
@@ -74,6 +107,10 @@ Result<bool> LineSource::next(std::string_view& line) {
     while (end == std::string_view::npos) {
       append(unread_);
       unread_ = {};
+      if (line_bytes_ > kHopelessLineBytes) {
+        return Error{path_ + ":" + std::to_string(line_number_ + 1) + ": the line is longer than " +
+                     std::to_string(kHopelessLineBytes) + " bytes: no job history"};
+      }
       Result<bool> more = fill();
       if (!more) return more.error();
       if (!*more) break;

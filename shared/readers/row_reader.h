@@ -29,8 +29,11 @@ class RowReader {
   // Fills `job` for kJob. Errors: the row is bad; says which column and which value.
   virtual Result<RowKind> take_row(std::string_view line, JobRecord& job) = 0;
 
-  // Whether a file without any header line is one of this format.
-  virtual bool header_optional() const { return false; }
+  // Whether rows may come: the header is whole, or the format needs none.
+  virtual bool ready() const = 0;
+
+  // The next line of a row that goes on cannot be used: the row ends here.
+  virtual void drop_row() {}
 };
 
 std::unique_ptr<RowReader> make_sacct_reader();

@@ -79,6 +79,8 @@ class SacctReader final : public RowReader {
     return step ? RowKind::kSkipped : job_of(fields, job);
   }
 
+  bool ready() const override { return columns_.has_value(); }
+
  private:
   // Into at most max_cells cells: the last one takes the rest.
   void split(std::string_view line, size_t max_cells) {

@@ -8,7 +8,10 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
+#include "shared/printable.h"
 #include "shared/readers/row_reader.h"
 #include "shared/readers/table_job.h"
 
@@ -40,6 +43,11 @@ enum Column : size_t {
 // Source: the format's field 11; 2 to 4 are parts of checkpointed jobs.
 constexpr double kStatusFailed = 0, kStatusCompleted = 1, kStatusCancelled = 5;
 
+// A negative one says that the clock went backwards.
+constexpr std::array<std::pair<Column, std::string_view>, 3> kSpans = {
+    {{kWait, "wait time"}, {kRun, "runtime"}, {kTime, "limit"}}};
+constexpr double kUnknown = -1;
+
 // No log is longer or has more processors; beyond it an integer conversion would overflow.
 constexpr double kMaxValue = std::numeric_limits<int32_t>::max();
 
@@ -67,7 +75,7 @@ class SwfReader final : public RowReader {
     const std::string_view text = next_word(line);
     const std::optional<double> start_s = parse_number(text);
     if (!start_s || std::abs(*start_s) > kMaxValue) {
-      return Error{"UnixStartTime: '" + std::string(text) + "' is not a time"};
+      return Error{"UnixStartTime: '" + printable(text) + "' is not a time"};
     }
     log_start_s_ = std::llround(*start_s);
     return true;
@@ -81,13 +89,17 @@ class SwfReader final : public RowReader {
       words[column] = next_word(line);
       const std::optional<double> value = parse_number(words[column]);
       if (!value || std::abs(*value) > kMaxValue) {
-        return Error{"column " + std::to_string(column + 1) + ": '" + std::string(words[column]) +
+        return Error{"column " + std::to_string(column + 1) + ": '" + printable(words[column]) +
                      "' is not a number in range"};
       }
       row[column] = *value;
     }
     if (!next_word(line).empty()) return Error{"more than 18 columns"};
-    if (row[kSubmit] < 0) return Error{"submit time: '" + std::string(words[kSubmit]) + "'"};
+    if (row[kSubmit] < 0) return Error{"submit time: '" + printable(words[kSubmit]) + "'"};
+    for (const auto& [column, name] : kSpans) {
+      if (row[column] >= 0 || row[column] == kUnknown) continue;
+      return Error{std::string(name) + ": '" + printable(words[column]) + "' is negative"};
+    }
 
     const double procs = row[kProcs] > 0 ? row[kProcs] : row[kUsedProcs];
     // Without a wait nobody knows when it ended, and so what was known at a later submission.
@@ -98,7 +110,7 @@ class SwfReader final : public RowReader {
     return RowKind::kJob;
   }
 
-  bool header_optional() const override { return true; }
+  bool ready() const override { return true; }
 
  private:
   void fill(const std::array<double, kColumnCount>& row,

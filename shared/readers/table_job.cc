@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "shared/printable.h"
 #include "shared/sbatch_options.h"
 #include "shared/units.h"
 
@@ -22,10 +23,7 @@ namespace {
 constexpr double kMaxRuntimeS = 3650.0 * 86400;
 
 Error bad(std::string_view what, std::string_view value) {
-  constexpr size_t kMaxShownBytes = 60;
-  std::string text(what);
-  text.append(": '").append(value.substr(0, kMaxShownBytes)).append("'");
-  return Error{text};
+  return Error{std::string(what) + ": '" + printable(value) + "'"};
 }
 
 struct StateName {
@@ -40,10 +38,14 @@ constexpr std::array<StateName, 5> kEndStates = {{{"COMPLETED", Outcome::kComple
                                                   {"TIMEOUT", Outcome::kTimeout},
                                                   {"CANCELLED", Outcome::kCancelled}}};
 // Not over yet, so the runtime is not final.
-constexpr std::array<std::string_view, 6> kLiveStates = {"RUNNING",  "PENDING",  "SUSPENDED",
-                                                         "REQUEUED", "RESIZING", "COMPLETING"};
+constexpr std::array<std::string_view, 5> kLiveStates = {"RUNNING", "PENDING", "SUSPENDED",
+                                                         "RESIZING", "COMPLETING"};
 
-bool is_live(std::string_view state) {
+bool is_live(const RowFields& fields) {
+  const std::string_view state = fields[Field::kState];
+  // A run that ended because its job was requeued is over; the job itself may be waiting again.
+  // Source: sacct(1), --duplicates.
+  if (state.starts_with("REQUEUE")) return says_nothing(fields[Field::kEnd]);
   return std::any_of(kLiveStates.begin(), kLiveStates.end(),
                      [&](std::string_view live) { return state.starts_with(live); });
 }
@@ -77,40 +79,80 @@ Result<int64_t> time_of(std::string_view what, std::string_view cell) {
   return time_s;
 }
 
-// Start and end as far as they are known; false when the job never ran or has not ended.
-Result<bool> read_times(const RowFields& fields, JobRecord& job) {
-  const std::string_view runtime = fields[Field::kRuntime];
-  if (says_nothing(runtime)) return false;
-  if (std::optional<double> seconds = parse_number(runtime)) {
-    job.runtime_s = *seconds;
-  } else {
-    Result<double> duration_s = parse_duration_s(runtime);
-    if (!duration_s) return bad("runtime", runtime);
-    job.runtime_s = *duration_s;
-  }
-  if (job.runtime_s < 0 || job.runtime_s > kMaxRuntimeS) return bad("runtime", runtime);
-  if (job.runtime_s == 0) return false;
+// Of a column that may be empty.
+Result<std::optional<int64_t>> known_time_of(std::string_view what, std::string_view cell) {
+  if (says_nothing(cell)) return std::optional<int64_t>();
+  Result<int64_t> time_s = time_of(what, cell);
+  if (!time_s) return time_s.error();
+  return std::optional<int64_t>(*time_s);
+}
 
+struct Times {
+  int64_t submit_s = 0;
+  std::optional<int64_t> start_s, end_s;
+};
+
+// A job that ran before it was submitted, or backwards, would teach nonsense: a clock was set back.
+Status check_order(const RowFields& fields, const Times& times) {
+  const auto before = [&](std::string_view what, Field later, std::string_view than,
+                          Field earlier) {
+    return Error{bad(what, fields[later]).message + " is before " +
+                 bad(than, fields[earlier]).message};
+  };
+  if (times.start_s && *times.start_s < times.submit_s) {
+    return before("start time", Field::kStart, "submit time", Field::kSubmit);
+  }
+  if (times.end_s && times.start_s && *times.end_s < *times.start_s) {
+    return before("end time", Field::kEnd, "start time", Field::kStart);
+  }
+  if (times.end_s && *times.end_s < times.submit_s) {
+    return before("end time", Field::kEnd, "submit time", Field::kSubmit);
+  }
+  return Done{};
+}
+
+Result<Times> read_times(const RowFields& fields) {
   Result<int64_t> submit_s = time_of("submit time", fields[Field::kSubmit]);
   if (!submit_s) return submit_s.error();
-  job.submission.submit_time_s = *submit_s;
+  Result<std::optional<int64_t>> start_s = known_time_of("start time", fields[Field::kStart]);
+  if (!start_s) return start_s.error();
+  Result<std::optional<int64_t>> end_s = known_time_of("end time", fields[Field::kEnd]);
+  if (!end_s) return end_s.error();
+  const Times times{*submit_s, *start_s, *end_s};
+  const Status ordered = check_order(fields, times);
+  return ordered ? Result<Times>(times) : ordered.error();
+}
 
-  const bool started = !says_nothing(fields[Field::kStart]);
-  const bool ended = !says_nothing(fields[Field::kEnd]);
-  if (!started && !ended) return false;
-  if (started) {
-    Result<int64_t> start_s = time_of("start time", fields[Field::kStart]);
-    if (!start_s) return start_s.error();
-    job.start_s = *start_s;
-    job.end_s = job.start_s + std::llround(job.runtime_s);
+Result<double> read_runtime_s(std::string_view text) {
+  std::optional<double> runtime_s = parse_number(text);
+  if (!runtime_s) {
+    if (Result<double> duration_s = parse_duration_s(text)) runtime_s = *duration_s;
   }
-  if (ended) {
-    Result<int64_t> end_s = time_of("end time", fields[Field::kEnd]);
-    if (!end_s) return end_s.error();
-    job.end_s = *end_s;
-    if (!started) job.start_s = job.end_s - std::llround(job.runtime_s);
-  }
-  return true;
+  if (!runtime_s || *runtime_s < 0 || *runtime_s > kMaxRuntimeS) return bad("runtime", text);
+  return *runtime_s;
+}
+
+// Where a history tells only the start or only the end, the runtime tells the other.
+// False when the job never ran or has not ended.
+Result<bool> read_run(const RowFields& fields, JobRecord& job) {
+  const std::string_view text = fields[Field::kRuntime];
+  if (says_nothing(text)) return false;
+  Result<double> runtime_s = read_runtime_s(text);
+  if (!runtime_s) return runtime_s.error();
+  // Before the runtime is looked at: sacct says 0 of a job that ended before it started.
+  Result<Times> times = read_times(fields);
+  if (!times) return times.error();
+  if (*runtime_s == 0 || (!times->start_s && !times->end_s)) return false;
+
+  job.runtime_s = *runtime_s;
+  job.submission.submit_time_s = times->submit_s;
+  const int64_t whole_s = std::llround(*runtime_s);
+  job.start_s = times->start_s ? *times->start_s : *times->end_s - whole_s;
+  job.end_s = times->end_s ? *times->end_s : *times->start_s + whole_s;
+  // Whole seconds, so a start that is reckoned back may be one too early.
+  if (job.start_s + 1 == times->submit_s) job.start_s = times->submit_s;
+  if (job.start_s >= times->submit_s) return true;
+  return Error{bad("runtime", text).message + " is longer than from submission to end"};
 }
 
 // False when the job had no limit.
@@ -261,12 +303,12 @@ std::optional<double> parse_number(std::string_view text) {
 Result<RowKind> job_of(const RowFields& fields, JobRecord& job) {
   const std::string_view state = fields[Field::kState];
   if (state.empty()) return bad("state", state);
-  if (is_live(state)) return RowKind::kSkipped;
+  if (is_live(fields)) return RowKind::kSkipped;
   job.id = fields[Field::kId];
   if (job.id.empty()) return bad("job id", job.id);
   job.outcome = outcome_of(state);
 
-  Result<bool> ran = read_times(fields, job);
+  Result<bool> ran = read_run(fields, job);
   if (!ran) return ran.error();
   if (!*ran) return RowKind::kSkipped;
   Submission& submission = job.submission;

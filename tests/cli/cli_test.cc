@@ -83,7 +83,6 @@ TEST_F(Cli, HelpIsEverywhere) {
                                                {"-h"},
                                                {"dry-run", "--help"},
                                                {"dry-run", "-t", "5", "--help", "job.sh"},
-                                               {"evaluate", "--help"},
                                                {"status", "--help"},
                                                {"check-config", "--help"},
                                                {"model", "--help"},
@@ -243,9 +242,6 @@ TEST_F(Cli, BadUsageIsNamed) {
   expect_bad({"dry-run", "--format", "csv", "x"}, "--jobs and --format need each other");
   expect_bad({"dry-run", "--jobs", "x", "--format", "csv", "job.sh"}, "but 'job.sh' is given");
   expect_bad({"dry-run", "--jobs", "x", "--format", "xml"}, "'xml' is none of sacct, swf, csv");
-  expect_bad({"evaluate"}, "--jobs is required");
-  expect_bad({"evaluate", "--jobs", "x", "--format", "xml", "--model", "m"}, "'xml' is none of");
-  expect_bad({"evaluate", "--jobs", "x", "--format", "csv", "--model", path("none")}, path("none"));
   expect_bad({"model"}, "subcommand is required");
   expect_bad({"model", "hide"}, "hide");
   expect_bad({"model", "show"}, "FILE is required");
@@ -324,17 +320,11 @@ TEST_F(Cli, StatusWithoutADaemonIsANo) {
   expect_bad({"status", "--socket", std::string(5000, 'x')}, "status: ", kNo);
 }
 
-TEST_F(Cli, EvaluateScoresTheRest) {
-  const Ran ran = run_auspex({"evaluate", "--jobs", path("jobs.csv"), "--format", "csv", "--model",
-                              path("model"), "--from-fraction", "0.5", "--json"});
-  EXPECT_EQ(ran.code, kDone) << ran.err;
-  EXPECT_EQ(json::parse(ran.out).at("auspex").at("jobs"), 2);
-}
-
 TEST_F(Cli, TrainWithoutTheLearnComponentSaysSo) {
-  if (fs::exists(AUSPEX_BINARY_DIR "/auspex-train")) GTEST_SKIP() << "the learn component is built";
+  if (fs::exists(AUSPEX_BINARY_DIR "/auspex-learn")) GTEST_SKIP() << "the learn component is built";
   setenv("PATH", folder_.c_str(), 1);
   expect_bad({"train", "--jobs", "x"}, "the learn component is not installed");
+  expect_bad({"evaluate", "--jobs", "x"}, "the learn component is not installed");
 }
 
 TEST_F(Cli, AnOutputThatCannotBeWrittenIsAnError) {
@@ -357,7 +347,6 @@ TEST_F(Cli, SurvivesHostileWords) {
                                     {"check-config"},
                                     {"model", "show"},
                                     {"status", "--socket"},
-                                    {"evaluate", "--jobs"},
                                     {"dry-run", "--format"},
                                     dry_run({"--comment"})};
   for (const Words& head : heads) {

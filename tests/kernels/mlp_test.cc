@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every backend against the double-precision reference.
-#include "kernels/mlp.h"
+#include "kernels/network_backend.h"
 
 #include <gtest/gtest.h>
 

@@ -46,23 +46,6 @@ TEST(Predictor, NeverPredictsMoreThanTheUsersLimit) {
   EXPECT_NEAR(predictor->predict(submission).quantile_s(.5), 100'000, 1);
 }
 
-TEST(Predictor, ABatchIsTheSinglesInARow) {
-  const auto predictor = load(fixtures::random_model({32, 16}, 5, 9));
-  std::vector<Submission> submissions(1100);  // more than one chunk
-  std::vector<Features> features;
-  std::vector<double> limits_s;
-  for (size_t i = 0; i < submissions.size(); ++i) {
-    submissions[i].time_limit_min = 10 + static_cast<uint32_t>(i);
-    features.push_back(features_of(submissions[i]));
-    limits_s.push_back(60.0 * (10 + static_cast<double>(i)));
-  }
-  const auto batch = predictor->predict(features, limits_s);
-  ASSERT_EQ(batch.size(), submissions.size());
-  for (size_t i = 0; i < submissions.size(); ++i) {
-    EXPECT_EQ(batch[i].quantiles_s, predictor->predict(submissions[i]).quantiles_s) << i;
-  }
-}
-
 TEST(Predictor, ManyThreadsGetTheSameAnswer) {
   const auto predictor = load(fixtures::random_model({64, 32}, 5, 9));
   Submission submission;

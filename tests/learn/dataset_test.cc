@@ -24,10 +24,10 @@ TEST(Dataset, reads_several_files_in_the_order_of_submission) {
       read_history({{folder / "late", folder / "early"}, JobFormat::kSwf, {0.5}});
   ASSERT_TRUE(history.ok()) << history.error().message;
   std::vector<int64_t> submitted_s;
-  for (const HistoryJob& job : history->jobs) submitted_s.push_back(job.submit_s);
+  for (const HistoryJob& job : history->jobs) submitted_s.push_back(job.request.submit_s);
   EXPECT_THAT(submitted_s, testing::ElementsAre(100, 200, 250, 300));
   EXPECT_EQ(history->jobs[0].end_s, 150);
-  EXPECT_EQ(history->jobs[0].limit_s(), 600);
+  EXPECT_EQ(history->jobs[0].request.limit_s, 600);
   EXPECT_EQ(history->report.rows, 5U);
   EXPECT_EQ(history->report.bad, 1U);
   EXPECT_EQ(history->report.complaints.size(), 1U);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "learn/report.h"
 #include "tests/fixtures/files.h"
 #include "tests/fixtures/models.h"
 
@@ -32,17 +33,21 @@ class Evaluated : public testing::Test {
   void SetUp() override {
     fixtures::write_file(folder_ / "jobs", ten_jobs());
     // Every quantile is one hour.
-    ASSERT_TRUE(write_model_file(folder_ / "model", fixtures::constant_model(3600, 1)).ok());
-    options_.history = {{folder_ / "jobs"}, JobFormat::kSwf, {}};
-    options_.model = folder_ / "model";
+    const auto model = ModelFile::of(fixtures::constant_model(3600, 1));
+    ASSERT_TRUE(model.ok()) << model.error().message;
+    forecaster_ = std::make_unique<FrozenForecaster>(*RuntimePredictor::with(*model));
+    history_ = *read_history({{folder_ / "jobs"}, JobFormat::kSwf, {}});
   }
+  Result<Evaluation> evaluated() { return evaluate(history_.jobs, *forecaster_, options_); }
 
   fixtures::TemporaryFolder folder_;
+  std::unique_ptr<FrozenForecaster> forecaster_;
+  History history_;
   EvaluateOptions options_;
 };
 
 TEST_F(Evaluated, scores_the_last_jobs_by_hand) {
-  const Result<Evaluation> result = evaluate(options_);
+  const Result<Evaluation> result = evaluated();
   ASSERT_TRUE(result.ok()) << result.error().message;
   const Scores& auspex = result->auspex;
   EXPECT_EQ(auspex.jobs, 3U);
@@ -51,29 +56,29 @@ TEST_F(Evaluated, scores_the_last_jobs_by_hand) {
   EXPECT_NEAR(auspex.rmse_h, std::sqrt((0.25 + 1 + 9) / 3), 1e-4);
   EXPECT_NEAR(auspex.accuracy, (0.5 + 0.5 + 0.25) / 3, 1e-4);
   EXPECT_NEAR(auspex.underestimation, 2.0 / 3, 1e-9);
-  EXPECT_NEAR(result->coverage_p90, 1.0 / 3, 1e-9);
-  EXPECT_NEAR(result->coverage_p99, 1.0 / 3, 1e-9);
+  EXPECT_NEAR(result->raw[0].jobs, 1.0 / 3, 1e-9);
+  EXPECT_NEAR(result->raw[2].jobs, 1.0 / 3, 1e-9);
   // One hour and its margin of 1.1, rounded up to 70 minutes, of the 240 asked for.
   EXPECT_NEAR(result->requested_hours_ratio, 70.0 / 240, 1e-9);
 
   EXPECT_NEAR(result->limit.accuracy, (0.125 + 0.5 + 1) / 3, 1e-9);
   EXPECT_EQ(result->limit.underestimation, 0);
   // Last two before them: 60 and 60, 60 and 30, 30 and 120 minutes.
-  EXPECT_NEAR(result->last2.accuracy, (0.5 + 45.0 / 120 + 75.0 / 240) / 3, 1e-9);
+  EXPECT_NEAR(result->last2.accuracy, (0.5 + 45.0 / 120 + 75.0 / 240) / 3, 1e-6);  // floats
 }
 
 TEST_F(Evaluated, scores_everything_from_fraction_zero) {
   options_.from_fraction = 0;
-  const Result<Evaluation> result = evaluate(options_);
+  const Result<Evaluation> result = evaluated();
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->last2.jobs, 10U);
 }
 
 TEST_F(Evaluated, gives_the_agreed_keys) {
-  const Result<Evaluation> result = evaluate(options_);
+  const Result<Evaluation> result = evaluated();
   ASSERT_TRUE(result.ok());
-  const nlohmann::json json = to_json(*result);
-  for (const char* predictor : {"auspex", "limit", "last2"}) {
+  const nlohmann::json json = to_json(*result, {}, history_.report);
+  for (const char* predictor : {"auspex", "limit", "last2", "last_signature"}) {
     for (const char* key : {"jobs", "rmse_h", "mae_h", "medae_h", "accuracy", "underestimation"}) {
       EXPECT_TRUE(json.at(predictor).contains(key)) << predictor << " " << key;
     }
@@ -83,15 +88,13 @@ TEST_F(Evaluated, gives_the_agreed_keys) {
   }
   EXPECT_TRUE(json.at("auspex").contains("requested_hours_ratio"));
   std::ostringstream table;
-  print_table(*result, table);
+  print_table(*result, {}, table);
   EXPECT_THAT(table.str(), HasSubstr("last2"));
 }
 
 TEST_F(Evaluated, says_what_it_cannot_use) {
   options_.from_fraction = 1;
-  EXPECT_THAT(evaluate(options_).error().message, HasSubstr("no job to score: 10 usable jobs"));
-  options_.model = folder_ / "absent";
-  EXPECT_THAT(evaluate(options_).error().message, HasSubstr("absent"));
+  EXPECT_THAT(evaluated().error().message, HasSubstr("no job to score: 10 usable jobs"));
 }
 
 }  // namespace

@@ -76,8 +76,7 @@ TEST(Trainer, learns_what_there_is_to_learn) {
   ASSERT_TRUE(predictor.ok()) << predictor.error().message;
   double accuracy = 0;
   for (const HistoryJob& job : jobs) {
-    const double limit_s = job.limit_s();
-    const Prediction prediction = (*predictor)->predict({&job.features, 1}, {&limit_s, 1}).front();
+    const Prediction prediction = (*predictor)->predict(job.request, HistoryView());
     accuracy += std::min(prediction.accuracy_point_s, job.runtime_s) /
                 std::max(prediction.accuracy_point_s, job.runtime_s);
   }
@@ -90,7 +89,7 @@ TEST(Trainer, works_without_any_category) {
     std::vector<HistoryJob> jobs;
     for (int index = 0; index < 200; ++index) {
       jobs.push_back(fixtures::history_job("u", 0, 60, 60));
-      jobs.back().submit_s = 100 * index;
+      jobs.back().request.submit_s = 100 * index;
       jobs.back().end_s = 100 * index + 60;
     }
     return jobs;

@@ -37,8 +37,8 @@ TEST(Vocabulary, folds_rare_categories_into_unknown) {
   const Vocabulary vocabulary = Vocabulary::of(jobs);
   const ModelContent content = described(vocabulary);
   EXPECT_EQ(content.fields[kUser].rows.size(), 2U);
-  const EncodedJob a = vocabulary.encode(jobs[0].features);
-  const EncodedJob c = vocabulary.encode(jobs[9].features);
+  const EncodedJob a = vocabulary.encode(jobs[0].request.features);
+  const EncodedJob c = vocabulary.encode(jobs[9].request.features);
   const auto unknown = static_cast<uint32_t>(content.fields[kUser].unknown_row);
   EXPECT_NE(a.rows[0], unknown);
   EXPECT_EQ(c.rows[0], unknown);
@@ -52,14 +52,14 @@ TEST(Vocabulary, drops_fields_that_never_vary) {
   EXPECT_TRUE(content.fields[kAccount].rows.empty());
   const std::vector<HistoryJob> same(10, fixtures::history_job("a", 0, 60, 60));
   EXPECT_EQ(Vocabulary::of(same).row_count(), 0U);
-  EXPECT_EQ(Vocabulary::of({}).row_count(), 0U);
+  EXPECT_EQ(Vocabulary::of(std::vector<HistoryJob>()).row_count(), 0U);
 }
 
 TEST(Vocabulary, tells_missing_from_unknown_where_training_had_both) {
   std::vector<HistoryJob> jobs = three_users();
   ModelContent content = described(Vocabulary::of(jobs));
   EXPECT_EQ(content.fields[kUser].missing_row, content.fields[kUser].unknown_row);
-  jobs[0].features.category[kUser] = Features::kMissing;
+  jobs[0].request.features.category[kUser] = Features::kMissing;
   content = described(Vocabulary::of(jobs));
   EXPECT_NE(content.fields[kUser].missing_row, content.fields[kUser].unknown_row);
 }
@@ -67,18 +67,18 @@ TEST(Vocabulary, tells_missing_from_unknown_where_training_had_both) {
 TEST(Vocabulary, scales_numbers) {
   std::vector<HistoryJob> jobs = three_users();
   for (size_t index = 0; index < jobs.size(); ++index) {
-    jobs[index].features.number[0] = static_cast<float>(index);
-    jobs[index].features.number[1] = NAN;
+    jobs[index].request.features.number[0] = static_cast<float>(index);
+    jobs[index].request.features.number[1] = NAN;
   }
-  jobs[9].features.number[0] = NAN;
+  jobs[9].request.features.number[0] = NAN;
   const Vocabulary vocabulary = Vocabulary::of(jobs);
   const ModelContent content = described(vocabulary);
   EXPECT_EQ(content.numbers[0].median, 4);  // of 0 ... 8
   EXPECT_FLOAT_EQ(content.numbers[0].mean, 4);
   EXPECT_FLOAT_EQ(content.numbers[0].sd, std::sqrt(6.0F));
   EXPECT_EQ(content.numbers[1].sd, 1);  // nothing known: no scale
-  EXPECT_EQ(vocabulary.encode(jobs[9].features).numbers[0], 0);
-  EXPECT_FLOAT_EQ(vocabulary.encode(jobs[8].features).numbers[0], 4 / std::sqrt(6.0F));
+  EXPECT_EQ(vocabulary.encode(jobs[9].request.features).numbers[0], 0);
+  EXPECT_FLOAT_EQ(vocabulary.encode(jobs[8].request.features).numbers[0], 4 / std::sqrt(6.0F));
 }
 
 TEST(Vocabulary, encodes_as_the_model_file_does) {
@@ -103,8 +103,8 @@ TEST(Vocabulary, encodes_as_the_model_file_does) {
   jobs.push_back(fixtures::history_job("stranger", 0, 60, 77));
   jobs.push_back(fixtures::history_job("", 0, 60, 77));
   for (const HistoryJob& job : jobs) {
-    const EncodedJob expected = (*model)->encode(job.features);
-    const EncodedJob encoded = vocabulary.encode(job.features);
+    const EncodedJob expected = (*model)->encode(job.request.features);
+    const EncodedJob encoded = vocabulary.encode(job.request.features);
     ASSERT_EQ(encoded.row_count, expected.row_count);
     EXPECT_TRUE(std::is_permutation(encoded.rows.begin(), encoded.rows.begin() + encoded.row_count,
                                     expected.rows.begin()));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/job_reader.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,11 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/fixtures/compressed.h"
 #include "tests/fixtures/files.h"
 
 namespace auspex {
 namespace {
 
+using fixtures::compressed;
 using fixtures::TemporaryFolder;
 using fixtures::write_file;
 using testing::ElementsAre;
@@ -37,25 +37,6 @@ Read read_text(const std::string& text, JobFormat format, double max_bad = 1) {
   const TemporaryFolder folder;
   write_file(folder / "jobs", text);
   return read_file_at(folder / "jobs", format, max_bad);
-}
-
-std::string compressed(const std::string& text, int (*add_filter)(archive*)) {
-  std::string bytes(text.size() + 4096, '\0');
-  size_t used = 0;
-  archive* out = archive_write_new();
-  archive_write_set_format_raw(out);
-  add_filter(out);
-  archive_write_set_bytes_in_last_block(out, 1);
-  archive_write_open_memory(out, bytes.data(), bytes.size(), &used);
-  archive_entry* entry = archive_entry_new();
-  archive_entry_set_filetype(entry, AE_IFREG);
-  archive_entry_set_pathname(entry, "data");
-  archive_write_header(out, entry);
-  archive_write_data(out, text.data(), text.size());
-  archive_entry_free(entry);
-  archive_write_free(out);
-  bytes.resize(used);
-  return bytes;
 }
 
 constexpr char kSwf[] =

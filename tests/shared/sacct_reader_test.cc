@@ -150,6 +150,46 @@ TEST(SacctReader, knows_how_jobs_end) {
   }
 }
 
+// sacct --duplicates: every run of a requeued job has a row of its own, with a submit time of its
+// own. The job's last row tells what it does now.
+TEST(SacctReader, takes_each_run_of_a_requeued_job) {
+  const Read read = read_text(
+      "JobID|Submit|Start|End|ElapsedRaw|TimelimitRaw|State\n"
+      "7|2024-03-01T10:00:00|2024-03-01T10:05:00|2024-03-01T10:15:00|600|60|REQUEUED\n"
+      "7.batch|2024-03-01T10:05:00|2024-03-01T10:05:00|2024-03-01T10:15:00|600||CANCELLED\n"
+      "7|2024-03-01T10:15:00|2024-03-01T10:20:00|2024-03-01T10:25:00|300|60|NODE_FAIL\n"
+      "7|2024-03-01T10:25:00|None|2024-03-01T10:26:00|0|60|REQUEUED\n"
+      "7|2024-03-01T10:26:00|2024-03-01T10:30:00|2024-03-01T10:31:00|60|60|COMPLETED\n"
+      "8|2024-03-01T10:00:00|2024-03-01T10:05:00|Unknown|600|60|REQUEUED\n"
+      "9|2024-03-01T10:00:00|Unknown|Unknown|0|60|REQUEUE_HOLD\n");
+  ASSERT_TRUE(read.report.ok()) << read.report.error().message;
+  EXPECT_THAT(read.report->complaints, testing::IsEmpty());
+  EXPECT_EQ(read.report->skipped, 4U);
+  ASSERT_EQ(read.jobs.size(), 3U);
+  for (const JobRecord& job : read.jobs) EXPECT_EQ(job.id, "7");
+  EXPECT_EQ(read.jobs[0].outcome, Outcome::kOther);
+  EXPECT_EQ(read.jobs[0].runtime_s, 600);
+  EXPECT_EQ(read.jobs[1].outcome, Outcome::kOther);
+  EXPECT_EQ(read.jobs[1].submission.submit_time_s, read.jobs[0].end_s);
+  EXPECT_EQ(read.jobs[2].outcome, Outcome::kCompleted);
+  EXPECT_EQ(read.jobs[2].runtime_s, 60);
+}
+
+TEST(SacctReader, reads_every_notation_of_a_duration) {
+  const auto read = [](const std::string& elapsed, const std::string& limit) {
+    const Read found = read_text(
+        "JobID|Submit|Start|End|Elapsed|Timelimit|State\n7|2024-03-01T10:00:00|"
+        "2024-03-01T10:05:00|2024-03-04T10:15:00|" +
+        elapsed + "|" + limit + "|COMPLETED\n");
+    if (found.jobs.size() != 1) return std::pair<double, uint32_t>();
+    return std::pair(found.jobs[0].runtime_s, *found.jobs[0].submission.time_limit_min);
+  };
+  EXPECT_EQ(read("2-03:04:05", "365-00:00:00"), std::pair(183845.0, 525600U));
+  EXPECT_EQ(read("03:04:05", "1-02:00"), std::pair(11045.0, 1560U));
+  EXPECT_EQ(read("04:05", "10:00:00"), std::pair(245.0, 600U));
+  EXPECT_EQ(read("04:05.250", "30:00"), std::pair(245.25, 30U));
+}
+
 TEST(SacctReader, shares_memory_among_cpus) {
   const auto per_cpu = [](const std::string& memory) {
     return submission_with({{"ReqMem", memory}, {"ReqCPUS", "6"}, {"ReqNodes", "2"}})
@@ -159,6 +199,10 @@ TEST(SacctReader, shares_memory_among_cpus) {
   EXPECT_EQ(per_cpu("12G"), 2048U);
   EXPECT_EQ(per_cpu("4Gc"), 4096U);
   EXPECT_EQ(per_cpu("3Gn"), 1024U);
+  EXPECT_EQ(per_cpu("1.50T"), 262144U);
+  EXPECT_EQ(per_cpu("6144K"), 1U);
+  EXPECT_EQ(per_cpu("2.50Gc"), 2560U);
+  EXPECT_EQ(per_cpu("600"), 100U);
   EXPECT_EQ(per_cpu("0"), std::nullopt);
   EXPECT_EQ(per_cpu("0n"), std::nullopt);
   EXPECT_EQ(per_cpu(""), std::nullopt);
@@ -179,6 +223,9 @@ TEST(SacctReader, reads_tres) {
   EXPECT_EQ(submission.min_cpus, 8U);
   EXPECT_EQ(submission.min_nodes, 2U);
   EXPECT_EQ(submission.memory_per_cpu_mib, 2048U);
+  const Submission large = submission_with({{"ReqTRES", "cpu=1.50K,mem=1.50T,node=1"}});
+  EXPECT_EQ(large.min_cpus, 1536U);
+  EXPECT_EQ(large.memory_per_cpu_mib, 1024U);
 }
 
 TEST(SacctReader, reads_the_submit_line) {
@@ -213,6 +260,21 @@ TEST(SacctReader, complains_about_bad_rows) {
       {{{"Submit", "-1"}}, "submit time: '-1'"},
       {{{"Start", "yesterday"}}, "start time: 'yesterday'"},
       {{{"End", "2024-13-41T00:00:00"}}, "end time: '2024-13-41"},
+      {{{"Submit", "2024-03-01T10:05:01"}},
+       "start time: '2024-03-01T10:05:00' is before submit time: '2024-03-01T10:05:01'"},
+      {{{"Start", "2024-03-01T10:15:01"}},
+       "end time: '2024-03-01T10:15:00' is before start time: '2024-03-01T10:15:01'"},
+      // So sacct shows a clock that was set back while the job ran.
+      {{{"End", "2024-03-01T10:04:59"}, {"ElapsedRaw", "0"}},
+       "end time: '2024-03-01T10:04:59' is before start time: '2024-03-01T10:05:00'"},
+      {{{"Start", "Unknown"}, {"End", "2024-03-01T09:59:59"}},
+       "end time: '2024-03-01T09:59:59' is before submit time: '2024-03-01T10:00:00'"},
+      {{{"Start", "Unknown"}, {"ElapsedRaw", "902"}},
+       "runtime: '902' is longer than from submission to end"},
+      {{{"ElapsedRaw", "-00:00:05"}}, "runtime: '-00:00:05'"},
+      {{{"Start", "-1"}}, "start time: '-1'"},
+      {{{"End", "-1"}}, "end time: '-1'"},
+      {{{"TimelimitRaw", "\x1b[2J9"}}, "limit: '?[2J9'"},
       {{{"TimelimitRaw", "x"}}, "limit: 'x'"},
       {{{"State", ""}}, "state: ''"},
       {{{"JobID", ""}}, "job id: ''"},
@@ -257,6 +319,8 @@ TEST(SacctReader, gives_the_features_that_the_submission_had) {
   const Submission offline =
       submission_with({{"JobID", "12_4"},
                        {"Submit", "1709287200"},
+                       {"Start", "1709287500"},
+                       {"End", "1709288100"},
                        {"UID", "1001"},
                        {"GID", "50"},
                        {"Account", "bio"},

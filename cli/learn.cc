@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// auspex train: hands over to auspex-train, which comes with the learn component and needs
-// libtorch; this program does not.
+// auspex train and auspex evaluate: hand over to auspex-learn, which comes with the learn component
+// and needs libtorch; this program does not.
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,10 +10,11 @@
 #include "cli/command.h"
 
 namespace auspex::cli {
+namespace {
 
-int train(const Words& words) {
-  constexpr char kProgram[] = "auspex-train";
-  std::vector<char*> arguments = {const_cast<char*>(kProgram)};
+int hand_over(const std::string& command, const Words& words) {
+  constexpr char kProgram[] = "auspex-learn";
+  std::vector<char*> arguments = {const_cast<char*>(kProgram), const_cast<char*>(command.c_str())};
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
 
@@ -27,9 +28,18 @@ int train(const Words& words) {
   }
   execvp(kProgram, arguments.data());
   if (errno == ENOENT) {
-    return fail("train: auspex-train is not here: the learn component is not installed");
+    return fail(command + ": auspex-learn is not here: the learn component is not installed");
   }
-  return fail(std::string("train: auspex-train cannot be started: ") + std::strerror(errno));
+  return fail(command + ": auspex-learn cannot be started: " + std::strerror(errno));
+}
+
+}  // namespace
+
+int train(const Words& words) {
+  return hand_over("train", words);
+}
+int evaluate_model(const Words& words) {
+  return hand_over("evaluate", words);
 }
 
 }  // namespace auspex::cli

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// auspex-train as a program: what it prints, how it ends, what it leaves behind.
+// auspex train as a program: what it prints, how it ends, what it leaves behind.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -25,13 +25,14 @@ class TrainProgram : public testing::Test {
 
   // Gives the exit status.
   int run(const std::string& words, const std::string& variables = "") {
-    const std::string command = variables + " " AUSPEX_BINARY_DIR "/auspex-train " + words + " >" +
-                                (folder_ / "stdout") + " 2>" + (folder_ / "stderr");
+    const std::string command = variables + " " AUSPEX_BINARY_DIR "/auspex-learn train " + words +
+                                " >" + (folder_ / "stdout") + " 2>" + (folder_ / "stderr");
     const int status = std::system(command.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
   int train(const std::string& words, const std::string& variables = "") {
-    return run("--jobs " + (folder_ / "jobs") + " --format swf --hidden 8,4 --epochs 2 " + words,
+    return run("--jobs " + (folder_ / "jobs") +
+                   " --format swf --network mlp --hidden 8,4 --epochs 2 " + words,
                variables);
   }
   std::string printed() const { return fixtures::read_file(folder_ / "stdout"); }

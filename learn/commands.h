@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of auspex-learn, which the auspex command hands over to.
+#pragma once
+
+#include <string>
+
+#include "learn/dataset.h"
+
+namespace CLI {
+class App;
+}
+
+namespace auspex {
+
+inline constexpr int kBadInput = 2;
+
+int train_command(int argc, char** argv);
+int evaluate_command(int argc, char** argv);
+
+// "auspex COMMAND: MESSAGE" on stderr; returns kBadInput.
+int fail(const std::string& command, const std::string& message);
+
+struct HistoryArguments {
+  HistorySource source;
+  std::string format;
+};
+void declare_history(CLI::App& app, HistoryArguments& arguments);
+
+// What is read, with a line of progress; complaints go to stderr.
+// Errors: those of read_history; a format that does not exist.
+Result<History> read_with_progress(const std::string& command, HistoryArguments& arguments);
+
+}  // namespace auspex

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "learn/examples.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace auspex {
+
+Examples::Examples(const Vocabulary& vocabulary)
+    : vocabulary_(&vocabulary), fields_(vocabulary.unknown_rows().size()) {}
+
+void Examples::put(size_t place, const HistoryJob& job, const HistoryView& view) {
+  constexpr size_t kNumbers = kNumberCount + kHistoryNumbers;
+  if (place == size()) {
+    rows.resize((place + 1) * fields_);
+    numbers.resize((place + 1) * kNumbers);
+    log_s.resize((place + 1) * kItems);
+    items.resize((place + 1) * kItems * kItemInputs);
+    log_limit.resize(place + 1);
+    log_runtime.resize(place + 1);
+    censored.resize(place + 1);
+  }
+  const EncodedJob encoded = vocabulary_->encode(job.request.features);
+  std::copy_n(encoded.rows.begin(), encoded.row_count, &rows[place * fields_]);
+  std::copy(encoded.numbers.begin(), encoded.numbers.end(), &numbers[place * kNumbers]);
+  std::copy(view.number.begin(), view.number.end(), &numbers[place * kNumbers + kNumberCount]);
+  std::copy(view.log_s.begin(), view.log_s.end(), &log_s[place * kItems]);
+  uint16_t* half = &items[place * kItems * kItemInputs];
+  for (const auto& inputs : view.item) {
+    for (const float input : inputs) {
+      *half++ = std::bit_cast<uint16_t>(static_cast<_Float16>(input));
+    }
+  }
+  log_limit[place] = view.log_limit_s;
+  log_runtime[place] = static_cast<float>(std::log(std::max(job.runtime_s, 1.0)));
+  censored[place] = job.runtime_s >= kAtLimitShare * job.request.limit_s ? 1 : 0;
+}
+
+}  // namespace auspex

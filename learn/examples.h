@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Examples: submissions as the pointer network saw them, with what became of them. Compact, so that
+// some hundred thousand of them stay in memory.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "learn/vocabulary.h"
+#include "shared/history/past.h"
+#include "shared/history/view.h"
+
+namespace auspex {
+
+// Source: sacct of Slurm counts a job that was killed at its limit up to a minute over or under.
+inline constexpr double kAtLimitShare = 0.97;
+
+class Examples {
+ public:
+  // vocabulary: must outlive this.
+  explicit Examples(const Vocabulary& vocabulary);
+
+  // Puts an example at a place up to size(): one more, or instead of another one.
+  void put(size_t place, const HistoryJob& job, const HistoryView& view);
+  void add(const HistoryJob& job, const HistoryView& view) { put(size(), job, view); }
+
+  size_t size() const { return log_runtime.size(); }
+  size_t fields() const { return fields_; }
+
+  // Shapes: [size()][...], row-major.
+  std::vector<int32_t> rows;       // [fields]: one row of the first layer per field
+  std::vector<float> numbers;      // [kNumberCount + kHistoryNumbers]
+  std::vector<float> log_s;        // [kItems], NaN where there is no item
+  std::vector<uint16_t> items;     // [kItems][kItemInputs], IEEE half precision
+  std::vector<float> log_limit;    // natural log of seconds
+  std::vector<float> log_runtime;  // the same
+  std::vector<uint8_t> censored;   // 1: ended at its limit, so it would have run at least that long
+
+ private:
+  const Vocabulary* vocabulary_;
+  size_t fields_;
+};
+
+}  // namespace auspex

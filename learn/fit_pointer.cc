@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "learn/fit_pointer.h"
+
+#include <algorithm>
+#include <string>
+
+#include "learn/dataset.h"
+#include "learn/trainer.h"
+#include "shared/history/timeline.h"
+
+namespace auspex {
+
+Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const FitOptions& options,
+                                  const std::function<void(const PointerProgress&)>& progress) {
+  std::vector<HistoryJob> known = completed_before(jobs, options.until_s);
+  if (known.size() < kMinTrainJobs) {
+    return Error{"training: " + std::to_string(known.size()) + " usable jobs are too few, " +
+                 std::to_string(kMinTrainJobs) + " are needed"};
+  }
+  const size_t learned = std::min<size_t>(known.size(), options.window);
+  const int64_t from_s = known[known.size() - learned].request.submit_s;
+  known.erase(known.begin(), known.end() - static_cast<std::ptrdiff_t>(learned));
+  const Vocabulary vocabulary = Vocabulary::of(known, options.ids);
+  known = {};
+
+  Examples examples(vocabulary);
+  JobHistory history;
+  Timeline timeline(history);
+  HistoryView view{};
+  for (const HistoryJob& job : jobs) {
+    if (job.request.submit_s >= options.until_s) break;
+    timeline.advance(job.request.submit_s);
+    if (job.request.submit_s >= from_s && job.end_s < options.until_s) {
+      history.view(job.request, job.request.submit_s, view);
+      examples.add(job, view);
+    }
+    timeline.submit(job);
+  }
+
+  PointerTrainer trainer(vocabulary, options.training);
+  if (Status fitted = trainer.fit(examples, progress); !fitted) return fitted.error();
+  FittedPointer out;
+  out.jobs = examples.size();
+  vocabulary.describe(out.content);
+  trainer.describe(out.content);
+  return out;
+}
+
+}  // namespace auspex

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a history to a pointer model: vocabulary, examples as the daemon would have seen them, fit.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "learn/pointer_trainer.h"
+#include "shared/history/past.h"
+#include "shared/model_file.h"
+#include "shared/result.h"
+
+namespace auspex {
+
+struct FitOptions {
+  PointerOptions training;
+  int64_t until_s = 0;  // jobs submitted and ended before are learned from; the rest is unknown
+  bool ids = true;      // without: a model that knows no site
+  uint32_t window = 300000;  // the newest so many are learned from; older ones are history only
+};
+
+struct FittedPointer {
+  ModelContent content;  // without trained_on and created_s
+  size_t jobs = 0;       // learned from
+};
+
+// jobs: by submit time. Memory: about 2.5 kB for each job of the window.
+// Errors: too few jobs; training failed.
+Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const FitOptions& options,
+                                  const std::function<void(const PointerProgress&)>& progress);
+
+}  // namespace auspex

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// auspex-learn: what of the auspex command needs libtorch: train and evaluate.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <string_view>
+#include <utility>
+
+#include "learn/commands.h"
+#include "learn/progress_line.h"
+
+namespace auspex {
+
+int fail(const std::string& command, const std::string& message) {
+  std::fprintf(stderr, "auspex %s: %s\n", command.c_str(), message.c_str());
+  return kBadInput;
+}
+
+void declare_history(CLI::App& app, HistoryArguments& arguments) {
+  app.add_option("--jobs", arguments.source.paths, "histories: plain, .gz or .xz")->required();
+  app.add_option("--format", arguments.format, "sacct, swf or csv")->required();
+  app.add_option("--max-bad", arguments.source.read.max_bad, "share of rows that may be bad")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+}
+
+Result<History> read_with_progress(const std::string& command, HistoryArguments& arguments) {
+  const Result<JobFormat> format = parse_job_format(arguments.format);
+  if (!format) return format.error();
+  arguments.source.format = *format;
+  ProgressLine line("reading");
+  arguments.source.read.progress = [&line](const ReadProgress& progress) {
+    line.show(progress.share(), static_cast<double>(progress.rows), "rows");
+  };
+  Result<History> history = read_history(arguments.source);
+  line.clear();
+  if (!history) return history.error();
+  for (const std::string& complaint : history->report.complaints) {
+    std::fprintf(stderr, "auspex %s: warning: %s\n", command.c_str(), complaint.c_str());
+  }
+  return history;
+}
+
+}  // namespace auspex
+
+int main(int argc, char** argv) {
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  try {
+    if (command == "train") return auspex::train_command(argc - 1, argv + 1);
+    if (command == "evaluate") return auspex::evaluate_command(argc - 1, argv + 1);
+  } catch (const std::exception& failure) {  // out of memory, above all
+    return auspex::fail(std::string(command), failure.what());
+  }
+  std::fputs("auspex-learn: started by the auspex command: train, evaluate\n", stderr);
+  return auspex::kBadInput;
+}

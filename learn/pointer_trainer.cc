@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "learn/pointer_trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <numbers>
+#include <numeric>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "learn/pointer_network.h"
+#include "shared/mixture.h"
+
+namespace auspex {
+namespace {
+
+// Source: our choice, on inner splits of the logs; see docs/accuracy.md.
+constexpr int64_t kFirstWidth = 256, kSecondWidth = 128, kItemWidth = 32;
+constexpr double kIdDropout = 0.3, kWeightDecay = 0.01, kMaxGradient = 5;
+constexpr int64_t kWarmUpSteps = 100;
+constexpr double kLastRateShare = 0.05;
+
+// Rows of an example set as torch tensors over its own memory.
+class View {
+ public:
+  explicit View(const Examples& e)
+      : rows_(blob(e.rows, {size(e), fields(e)}, torch::kInt32)),
+        numbers_(blob(e.numbers, {size(e), kNumbers}, torch::kFloat32)),
+        log_s_(blob(e.log_s, {size(e), kItems}, torch::kFloat32)),
+        items_(blob(e.items, {size(e), kItems, kItemInputs}, torch::kFloat16)),
+        log_limit_(blob(e.log_limit, {size(e)}, torch::kFloat32)),
+        log_runtime_(blob(e.log_runtime, {size(e)}, torch::kFloat32)),
+        censored_(blob(e.censored, {size(e)}, torch::kBool)) {}
+
+  // Shape: picked [jobs] int64
+  PointerBatch pick(const torch::Tensor& picked) const {
+    const auto of = [&picked](const torch::Tensor& all) { return all.index_select(0, picked); };
+    return {of(rows_).to(torch::kInt64),
+            of(numbers_),
+            of(log_s_),
+            of(items_).to(torch::kFloat32),
+            of(log_limit_),
+            of(log_runtime_),
+            of(censored_)};
+  }
+
+ private:
+  static constexpr auto kNumbers = static_cast<int64_t>(kNumberCount + kHistoryNumbers);
+  static int64_t size(const Examples& e) { return static_cast<int64_t>(e.size()); }
+  static int64_t fields(const Examples& e) { return static_cast<int64_t>(e.fields()); }
+  template <typename T>
+  static torch::Tensor blob(const std::vector<T>& values, at::IntArrayRef shape,
+                            torch::ScalarType type) {
+    return torch::from_blob(const_cast<T*>(values.data()), shape, type);
+  }
+
+  torch::Tensor rows_, numbers_, log_s_, items_, log_limit_, log_runtime_, censored_;
+};
+
+template <typename Index>
+torch::Tensor indices(const Index* begin, const Index* end) {
+  return torch::tensor(std::vector<int64_t>(begin, end), torch::kInt64);
+}
+
+Error failed(const std::exception& failure) {
+  const std::string text = failure.what();
+  return Error{"training: " + text.substr(0, text.find('\n'))};
+}
+
+}  // namespace
+
+class PointerTrainer::Work {
+ public:
+  Work(const Vocabulary& vocabulary, const PointerOptions& options)
+      : options_(seeded(options)),
+        network_(vocabulary.row_count(), kFirstWidth, kSecondWidth, kItemWidth),
+        optimizer_(network_->parameters(),
+                   torch::optim::AdamWOptions(options.refine_rate).weight_decay(kWeightDecay)),
+        random_(options.seed) {
+    const std::vector<uint32_t> unknown = vocabulary.unknown_rows();
+    unknown_rows_ = indices(unknown.data(), unknown.data() + unknown.size());
+  }
+
+  PointerNetwork& network() { return network_; }
+
+  Status fit(const Examples& examples,
+             const std::function<void(const PointerProgress&)>& progress) {
+    const View view(examples);
+    std::vector<uint32_t> order(examples.size());
+    std::iota(order.begin(), order.end(), 0U);
+    const size_t batch = options_.batch;
+    const auto steps = static_cast<int64_t>(options_.epochs * ((order.size() + batch - 1) / batch));
+    int64_t step = 0;
+    for (uint32_t epoch = 1; epoch <= options_.epochs; ++epoch) {
+      std::shuffle(order.begin(), order.end(), random_);
+      for (size_t begin = 0; begin < order.size(); begin += batch) {
+        const size_t end = std::min(begin + batch, order.size());
+        set_rate(rate_at(step++, steps));
+        const double loss = learn(view.pick(indices(&order[begin], order.data() + end)));
+        if (!std::isfinite(loss)) return not_finite(epoch);
+        progress({epoch, end, order.size(), loss});
+      }
+    }
+    set_rate(options_.refine_rate);
+    return Done{};
+  }
+
+  Status refine(const Examples& examples, std::vector<uint32_t> picked) {
+    const View view(examples);
+    std::shuffle(picked.begin(), picked.end(), random_);
+    // Batches of about equal size: a last one of three jobs would undo what the others learned.
+    const size_t batches =
+        std::max<size_t>((picked.size() + options_.batch / 2) / options_.batch, 1);
+    for (size_t batch = 0; batch < batches; ++batch) {
+      const size_t begin = batch * picked.size() / batches;
+      const size_t end = (batch + 1) * picked.size() / batches;
+      if (!std::isfinite(learn(view.pick(indices(&picked[begin], picked.data() + end))))) {
+        return not_finite(0);
+      }
+    }
+    return Done{};
+  }
+
+  double loss(const Examples& examples) {
+    torch::NoGradGuard no_grad;
+    const View view(examples);
+    constexpr int64_t kBlock = 2048;  // bounds the memory
+    const auto size = static_cast<int64_t>(examples.size());
+    double sum = 0;
+    for (int64_t begin = 0; begin < size; begin += kBlock) {
+      const int64_t end = std::min(begin + kBlock, size);
+      const PointerBatch batch = view.pick(torch::arange(begin, end));
+      sum += pointer_loss(network_->forward(batch), batch).item<double>() *
+             static_cast<double>(end - begin);
+    }
+    return sum / static_cast<double>(std::max<int64_t>(size, 1));
+  }
+
+ private:
+  static const PointerOptions& seeded(const PointerOptions& options) {
+    torch::manual_seed(options.seed);
+    torch::set_num_threads(static_cast<int>(std::max(options.threads, 1U)));
+    return options;
+  }
+
+  static Error not_finite(uint32_t epoch) {
+    return Error{"training: the loss is not finite in epoch " + std::to_string(epoch)};
+  }
+
+  double rate_at(int64_t step, int64_t steps) const {
+    const double warm_up = std::min(1.0, static_cast<double>(step + 1) / kWarmUpSteps);
+    const double done = static_cast<double>(step) / static_cast<double>(steps);
+    const double cosine = 0.5 * (1 + std::cos(std::numbers::pi * done));
+    return options_.learning_rate * warm_up * (kLastRateShare + (1 - kLastRateShare) * cosine);
+  }
+
+  void set_rate(double rate) {
+    for (auto& group : optimizer_.param_groups()) {
+      static_cast<torch::optim::AdamWOptions&>(group.options()).lr(rate);
+    }
+  }
+
+  double learn(PointerBatch batch) {
+    // Some ids are hidden, so that the "unknown" rows are trained and no id explains everything.
+    batch.rows =
+        torch::where(torch::rand(batch.rows.sizes()) < kIdDropout, unknown_rows_, batch.rows);
+    const torch::Tensor loss = pointer_loss(network_->forward(batch), batch);
+    optimizer_.zero_grad();
+    loss.backward();
+    torch::nn::utils::clip_grad_norm_(network_->parameters(), kMaxGradient);
+    optimizer_.step();
+    return loss.item<double>();
+  }
+
+  PointerOptions options_;
+  PointerNetwork network_;
+  torch::optim::AdamW optimizer_;
+  std::mt19937_64 random_;
+  torch::Tensor unknown_rows_;
+};
+
+PointerTrainer::PointerTrainer(const Vocabulary& vocabulary, const PointerOptions& options)
+    : work_(std::make_unique<Work>(vocabulary, options)) {}
+PointerTrainer::PointerTrainer(std::unique_ptr<Work> work) : work_(std::move(work)) {}
+PointerTrainer::~PointerTrainer() = default;
+PointerTrainer::PointerTrainer(PointerTrainer&&) noexcept = default;
+PointerTrainer& PointerTrainer::operator=(PointerTrainer&&) noexcept = default;
+
+Result<PointerTrainer> PointerTrainer::resume(const Vocabulary& vocabulary,
+                                              const ModelContent& content,
+                                              const PointerOptions& options) {
+  if (!content.pointer) return Error{"the model is no pointer network: it cannot be refined"};
+  const std::vector<ModelContent::Layer>& layers = content.layers;
+  const uint32_t inputs =
+      vocabulary.row_count() + static_cast<uint32_t>(kNumberCount + kHistoryNumbers);
+  if (layers.size() != 3 || layers[0].inputs != inputs || layers[0].outputs != kFirstWidth ||
+      layers[1].outputs != kSecondWidth || content.pointer->width != kItemWidth) {
+    return Error{"the model's shapes are not those that this build trains"};
+  }
+  try {
+    auto work = std::make_unique<Work>(vocabulary, options);
+    work->network()->take_over(content);
+    return PointerTrainer(std::move(work));
+  } catch (const std::exception& failure) {
+    return failed(failure);
+  }
+}
+
+// libtorch has no other way to report than to throw.
+Status PointerTrainer::fit(const Examples& examples,
+                           const std::function<void(const PointerProgress&)>& progress) {
+  try {
+    return work_->fit(examples, progress);
+  } catch (const std::exception& failure) {
+    return failed(failure);
+  }
+}
+
+Status PointerTrainer::refine(const Examples& examples, std::vector<uint32_t> picked) {
+  try {
+    return work_->refine(examples, std::move(picked));
+  } catch (const std::exception& failure) {
+    return failed(failure);
+  }
+}
+
+Result<double> PointerTrainer::loss(const Examples& examples) const {
+  try {
+    return work_->loss(examples);
+  } catch (const std::exception& failure) {
+    return failed(failure);
+  }
+}
+
+void PointerTrainer::describe(ModelContent& content) const {
+  work_->network()->describe(content);
+}
+
+}  // namespace auspex

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// HistoryView: what the network reads of the history for one submission. Plain numbers: items that
+// the prediction may point at, and a summary.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "shared/history/key_table.h"
+#include "shared/history/past.h"
+
+namespace auspex {
+
+// Items: past runtimes key by key, newest first, then candidates (kCandidateNames).
+inline constexpr size_t kPastItems = 43;
+inline constexpr size_t kItems = kPastItems + kCandidates;
+inline constexpr size_t kItemInputs = 16;
+
+inline constexpr std::array<const char*, kCandidates> kCandidateNames = {
+    "signature_last", "signature_mean", "signature_median", "signature_max", "signature_min",
+    "user_last",      "user_median",    "user_last_two",    "limit",         "user_limit_last",
+    "user_cpus_last", "user_share",     "request_median"};
+
+// Per summarised key (user, signature, user+limit, user+cpus, group, queue).
+inline constexpr size_t kSummarisedKeys = 6, kNumbersPerKey = 9;
+inline constexpr size_t kActivityNumbers = 14;
+inline constexpr size_t kHistoryNumbers =
+    kSummarisedKeys * kNumbersPerKey + kActivityNumbers + 3 + 3 * kCandidates + 4;
+
+// Changes whenever a number is computed differently: a model of another version is refused.
+inline constexpr uint32_t kHistoryVersion = 1;
+
+struct HistoryView {
+  float log_limit_s;  // nothing longer is predicted
+  // Natural log of seconds; NaN where there is no such item.
+  std::array<float, kItems> log_s;
+  // About the size of 1; 0 where unknown.
+  std::array<std::array<float, kItemInputs>, kItems> item;
+  std::array<float, kHistoryNumbers> number;
+};
+
+struct FoundHistory;
+void view_of(const HistoryRequest& request, const FoundHistory& found, int64_t now_s,
+             HistoryView& out);
+
+}  // namespace auspex
