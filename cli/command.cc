@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include "cli/terminal.h"
@@ -41,6 +42,17 @@ Result<Config> load_config_or_defaults(const std::optional<std::string>& given, 
   if (std::filesystem::exists(kDefaultConfig, ignored)) return load_config(kDefaultConfig);
   warnings.push_back(std::string("there is no ") + kDefaultConfig + ": the defaults are used");
   return Config{};
+}
+
+Result<std::string> socket_path(const std::optional<std::string>& given,
+                                const std::optional<std::string>& config_path) {
+  if (given) return *given;
+  const char* named = std::getenv("AUSPEX_SOCKET");
+  if (!config_path && named != nullptr && *named != '\0') return std::string(named);
+  Words ignored;  // the socket's default is as good as the file's
+  const Result<Config> config = load_config_or_defaults(config_path, ignored);
+  if (!config) return config.error();
+  return config->socket;
 }
 
 }  // namespace auspex::cli

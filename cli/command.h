@@ -29,6 +29,7 @@ int dry_run(const Words& words);
 int train(const Words& words);
 int evaluate_model(const Words& words);
 int status(const Words& words);
+int feed(const Words& words);
 int check_config(const Words& words);
 int model(const Words& words);
 
@@ -45,5 +46,9 @@ void print_warnings(const Words& warnings);
 // The configuration that the daemon would read. Without --config (given: nullopt) a missing
 // default file means the defaults and a warning.
 Result<Config> load_config_or_defaults(const std::optional<std::string>& given, Words& warnings);
+
+// The daemon's socket: --socket, or as the plugin finds it, before the configuration is asked.
+Result<std::string> socket_path(const std::optional<std::string>& given,
+                                const std::optional<std::string>& config_path);
 
 }  // namespace auspex::cli

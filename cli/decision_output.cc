@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cli/terminal.h"
 #include "shared/units.h"
@@ -120,22 +121,27 @@ std::string mode_text(const Decision& d) {
 
 }  // namespace
 
+json edits_json(const Submission& submission, const Edits& edits) {
+  const Gres gres = gres_of(submission, edits);
+  const auto& asked_min = submission.time_limit_min;
+  const auto applied_min = edits.time_limit_min ? edits.time_limit_min : asked_min;
+  return {{"time_limit_min", {{"asked", or_null(asked_min)}, {"applied", or_null(applied_min)}}},
+          {"gres", {{"asked", text_or_null(gres.asked)}, {"applied", text_or_null(gres.applied)}}},
+          {"site_factor", or_null(edits.site_factor)},
+          {"admin_comment", or_null(edits.admin_comment)},
+          {"message", or_null(edits.message)},
+          {"changed", applied_min != asked_min}};
+}
+
 json decision_json(const Submission& submission, const Decision& d) {
-  const Gres gres = gres_of(submission, d.edits);
-  return {
-      {"decision",
-       {{"mode", mode_name(d.mode)},
-        {"rule", d.rule < 0 ? json() : json(d.rule)},
-        {"time_limit_min",
-         {{"asked", or_null(d.asked_min)},
-          {"applied", or_null(d.applied_min)},
-          {"proposed", or_null(d.proposed_min)}}},
-        {"gres", {{"asked", text_or_null(gres.asked)}, {"applied", text_or_null(gres.applied)}}},
-        {"message", or_null(d.edits.message)},
-        {"changed", d.changed()},
-        {"why", why_name(d.why)}}},
-      {"prediction", d.prediction ? prediction_json(*d.prediction) : json()},
-      {"dippm", nullptr}};
+  json decision = edits_json(submission, d.edits);
+  decision["mode"] = mode_name(d.mode);
+  decision["rule"] = d.rule < 0 ? json() : json(d.rule);
+  decision["time_limit_min"]["proposed"] = or_null(d.proposed_min);
+  decision["why"] = why_name(d.why);
+  return {{"decision", std::move(decision)},
+          {"prediction", d.prediction ? prediction_json(*d.prediction) : json()},
+          {"dippm", nullptr}};
 }
 
 void print_decision(const Submission& submission, const Decision& d) {

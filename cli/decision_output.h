@@ -12,6 +12,8 @@ namespace auspex::cli {
 
 // Keys: contracts of the command line; `why` and `proposed` are additions. Times in minutes, as
 // integers where Slurm's are; 4294967295 is UNLIMITED.
+// Those of "decision" but mode, rule, proposed and why are what edits say by themselves.
+nlohmann::json edits_json(const Submission& submission, const Edits& edits);
 nlohmann::json decision_json(const Submission& submission, const Decision& decision);
 
 void print_decision(const Submission& submission, const Decision& decision);

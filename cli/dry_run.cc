@@ -70,12 +70,13 @@ std::optional<int> read_options(const Words& words, Options& options) {
       "auspex dry-run");
   app.add_option("--config", options.config, std::string("configuration; ") + kDefaultConfig);
   app.add_option("--model", options.model, "model file, instead of the configuration's");
-  app.add_option("--jobs", options.past.path, "decide a history's submissions: plain, .gz or .xz");
+  app.add_option("--jobs", options.past.file.path,
+                 "decide a history's submissions: plain, .gz or .xz");
   app.add_option("--format", options.format, "the history's: sacct, swf or csv");
   add_share(app, "--from-fraction", options.past.from_fraction,
             "decide the submissions after this share of all");
   add_count(app, "--limit", options.past.limit, "decide at most so many");
-  add_share(app, "--max-bad", options.past.read.max_bad, "share of rows that may be bad");
+  add_share(app, "--max-bad", options.past.file.read.max_bad, "share of rows that may be bad");
   app.add_flag("--json", options.json, "print one JSON object");
   return parse_words(app, words);
 }
@@ -143,7 +144,7 @@ int run_one(const Options& options, const Words& words) {
 int run_past(Options& options) {
   const Result<JobFormat> format = parse_job_format(options.format);
   if (!format) return fail("dry-run: " + format.error().message);
-  options.past.format = *format;
+  options.past.file.format = *format;
   Words warnings;
   const Result<Engine> engine = make_engine(options, warnings);
   if (!engine) return fail("dry-run: " + engine.error().message);
@@ -156,7 +157,7 @@ int dry_run(const Words& words) {
   const Split parts = split(words);
   Options options;
   if (const auto code = read_options(parts.own, options)) return *code;
-  const bool past = !options.past.path.empty();
+  const bool past = !options.past.file.path.empty();
   if (past != !options.format.empty()) return fail("dry-run: --jobs and --format need each other");
   if (!past) return run_one(options, parts.sbatch);
   if (parts.sbatch.empty()) return run_past(options);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dry run of a history: one decision for each past submission.
+// The dry run of a history: one decision for each past submission. A model that reads the history
+// gets at each what had happened before it, as the daemon would have seen it from the file's
+// beginning on; the decisions are then in the order of submission instead of the file's.
 #pragma once
 
 #include <cstdint>
@@ -7,15 +9,13 @@
 #include <string>
 
 #include "cli/command.h"
+#include "cli/job_order.h"
 #include "daemon/engine.h"
-#include "shared/job_reader.h"
 
 namespace auspex::cli {
 
 struct PastJobs {
-  std::string path;
-  JobFormat format = JobFormat::kSacct;
-  ReadOptions read;
+  JobFile file;
   double from_fraction = 0;  // of the submissions, in the order of time
   uint64_t limit = std::numeric_limits<uint64_t>::max();
 };

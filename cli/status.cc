@@ -2,7 +2,6 @@
 // auspex status: asks the daemon what it is doing.
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
@@ -36,18 +35,6 @@ void print_table(const nlohmann::json& status) {
                                                            : "-");
   }
   print_fields(fields);
-}
-
-// As the plugin finds it, before the configuration is asked.
-Result<std::string> socket_path(const std::optional<std::string>& given,
-                                const std::optional<std::string>& config_path) {
-  if (given) return *given;
-  const char* named = std::getenv("AUSPEX_SOCKET");
-  if (!config_path && named != nullptr && *named != '\0') return std::string(named);
-  Words ignored;  // the socket's default is as good as the file's
-  const Result<Config> config = load_config_or_defaults(config_path, ignored);
-  if (!config) return config.error();
-  return config->socket;
 }
 
 }  // namespace

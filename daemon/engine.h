@@ -19,8 +19,9 @@ class Engine {
   Engine(Config config, std::shared_ptr<const RuntimePredictor> predictor)
       : config_(std::move(config)), predictor_(std::move(predictor)) {}
 
-  // Threads: any. Pure but for the clock that measures the prediction.
-  Decision decide(const Submission& submission) const;
+  // history: what is known when the job is submitted; null: nothing. Threads: any, while nobody
+  // changes it. Pure but for the clock that measures the prediction.
+  Decision decide(const Submission& submission, const JobHistory* history = nullptr) const;
 
   const Config& config() const { return config_; }
   const RuntimePredictor* predictor() const { return predictor_.get(); }

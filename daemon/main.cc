@@ -68,7 +68,8 @@ void on_signal(int signal_fd, ipc::Server& server, Reloader& reloader) {
   }
 }
 
-void on_reloaded(Reloader& reloader, const std::string& socket, ipc::Server& server,
+// first: what the daemon started with.
+void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
                  DecisionService& service) {
   auto outcome = reloader.take();
   if (!outcome) return;
@@ -77,8 +78,13 @@ void on_reloaded(Reloader& reloader, const std::string& socket, ipc::Server& ser
     service.reload_failed();
   } else {
     Loaded& loaded = **outcome;
-    if (loaded.engine->config().socket != socket) {
-      spdlog::warn("socket: a new path takes effect at the next start; still {}", socket);
+    const Config& config = loaded.engine->config();
+    if (config.socket != first.socket) {
+      spdlog::warn("socket: a new path takes effect at the next start; still {}", first.socket);
+    }
+    if (config.history != first.history) {
+      spdlog::warn("history: new settings take effect at the next start; still {} and {} keys",
+                   first.history.state, first.history.keys);
     }
     spdlog::info("reloaded");
     announce(loaded);
@@ -86,6 +92,18 @@ void on_reloaded(Reloader& reloader, const std::string& socket, ipc::Server& ser
     service.use(loaded.engine);
   }
   sd_notify(0, "READY=1");
+}
+
+std::unique_ptr<HistoryStore> open_history(const Config::History& config) {
+  HistoryStoreOptions options;
+  options.path = config.state;
+  options.capacity.keys = config.keys;
+  options.warn = [](const std::string& line) { spdlog::warn("{}", line); };
+  auto store = std::make_unique<HistoryStore>(std::move(options));
+  const JobHistory& history = store->history();
+  spdlog::info("history: {} jobs of {} users, {} in flight", history.jobs(),
+               history.keys(HistoryKey::kUser), history.in_flight());
+  return store;
 }
 
 int run(const Options& options) {
@@ -98,30 +116,33 @@ int run(const Options& options) {
     return 2;
   }
   announce(*loaded);
-  const std::string socket = loaded->engine->config().socket;
-  auto server = ipc::Server::listen({socket, loaded->decide_uids});
+  const Config first = loaded->engine->config();
+  auto server = ipc::Server::listen({first.socket, loaded->decide_uids});
   if (!server) {
     spdlog::error("{}", server.error().message);
     return 1;
   }
 
-  DecisionService service(options.config, loaded->engine);
+  DecisionService service(options.config, loaded->engine, open_history(first.history));
   service.report_on(server->get());
   Reloader reloader(options.config);
   Status watched = (*server)->watch(signal_fd, [&] { on_signal(signal_fd, **server, reloader); });
   if (watched) {
     watched = (*server)->watch(reloader.ready_fd(),
-                               [&] { on_reloaded(reloader, socket, **server, service); });
+                               [&] { on_reloaded(reloader, first, **server, service); });
   }
   if (!watched) {
     spdlog::error("{}", watched.error().message);
     return 1;
   }
 
-  spdlog::info("auspexd " AUSPEX_VERSION " serves {}", socket);
+  spdlog::info("auspexd " AUSPEX_VERSION " serves {}", first.socket);
   sd_notify(0, "READY=1");
   const Status served = (*server)->run(service);
   sd_notify(0, "STOPPING=1");
+  if (Status closed = service.close_history(); !closed) {
+    spdlog::error("history: not saved: {}", closed.error().message);
+  }
   if (!served) spdlog::error("{}", served.error().message);
   return served ? 0 : 1;
 }

@@ -13,9 +13,7 @@ namespace {
 using Microseconds = std::chrono::duration<double, std::micro>;
 
 nlohmann::json latency_json(const Histogram& histogram) {
-  const auto rounded = [&](double level) {
-    return std::lround(histogram.quantile_us(level));
-  };
+  const auto rounded = [&](double level) { return std::lround(histogram.quantile_us(level)); };
   return {{"calls", histogram.count()}, {"p50", rounded(.5)}, {"p99", rounded(.99)}};
 }
 
@@ -34,16 +32,48 @@ void log_decision(const Submission& s, const Decision& d) {
                 why_name(d.why));
 }
 
+nlohmann::json history_json(const HistoryStore& store) {
+  const JobHistory& history = store.history();
+  nlohmann::json journal = nullptr;
+  if (const auto state = store.journal()) {
+    journal = {{"unwritten", state->unwritten}, {"lost", state->lost}};
+  }
+  return {{"jobs", history.jobs()},
+          {"users", history.keys(HistoryKey::kUser)},
+          {"signatures", history.keys(HistoryKey::kSignature)},
+          {"in_flight", history.in_flight()},
+          {"newest", history.newest_s()},
+          {"journal", journal}};
+}
+
 }  // namespace
+
+DecisionService::DecisionService(std::string config_path, std::shared_ptr<const Engine> engine,
+                                 std::unique_ptr<HistoryStore> history)
+    : config_path_(std::move(config_path)),
+      engine_(std::move(engine)),
+      history_(history ? std::move(history)
+                       : std::make_unique<HistoryStore>(HistoryStoreOptions{})) {}
+
+void DecisionService::decided(const ipc::DecideRequest& request) {
+  HistoryEvent event;
+  event.request = history_request_of(request.submission);
+  history_->take(event);
+}
+
+ipc::EventsReply DecisionService::take(const ipc::EventsRequest& request) {
+  for (const JobEvent& event : request.events) history_->take(history_event_of(event));
+  return {static_cast<uint32_t>(request.events.size())};
+}
 
 ipc::DecideReply DecisionService::decide(const ipc::DecideRequest& request) {
   const auto start = std::chrono::steady_clock::now();
-  const Decision decision = engine_->decide(request.submission);
+  const Decision decision = engine_->decide(request.submission, &history_->history());
   ++decisions_;
   changed_ += decision.changed();
   ++by_mode_[static_cast<size_t>(decision.mode)];
   ++by_why_[static_cast<size_t>(decision.why)];
-  slurm_version_ = request.slurm_version;
+  if (request.slurm_version != 0) slurm_version_ = request.slurm_version;
   count(request.report);
   handling_.add(Microseconds(std::chrono::steady_clock::now() - start).count());
   log_decision(request.submission, decision);
@@ -88,6 +118,7 @@ std::string DecisionService::status_json() {
       {"mode", mode_name(engine_->config().mode)},
       {"slurm", version_text(slurm_version_)},
       {"model", model},
+      {"history", history_json(*history_)},
       {"decisions",
        {{"total", decisions_}, {"changed", changed_}, {"by_mode", modes}, {"by_why", reasons}}},
       {"handling_us", latency_json(handling_)},

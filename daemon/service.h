@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DecisionService: answers the server's requests from the engine in use, and counts.
+// DecisionService: answers the server's requests from the engine in use and the history of the
+// site's jobs, and counts.
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 
 #include "daemon/engine.h"
 #include "daemon/histogram.h"
+#include "daemon/history_store.h"
 #include "ipc/server.h"
 
 namespace auspex {
@@ -16,22 +18,29 @@ namespace auspex {
 // Threads: the server's loop only.
 class DecisionService final : public ipc::Service {
  public:
-  DecisionService(std::string config_path, std::shared_ptr<const Engine> engine)
-      : config_path_(std::move(config_path)), engine_(std::move(engine)) {}
+  // history: null for one that is not kept.
+  DecisionService(std::string config_path, std::shared_ptr<const Engine> engine,
+                  std::unique_ptr<HistoryStore> history = nullptr);
 
+  // `now` is the submission's own time, so that a past that is fed is decided as it would have
+  // been.
   ipc::DecideReply decide(const ipc::DecideRequest& request) override;
+  void decided(const ipc::DecideRequest& request) override;
+  ipc::EventsReply take(const ipc::EventsRequest& request) override;
   std::string status_json() override;
 
   // The next request is decided by this one.
   void use(std::shared_ptr<const Engine> engine);
   void reload_failed() { ++failed_reloads_; }
   void report_on(const ipc::Server* server) { server_ = server; }
+  Status close_history() { return history_->close(); }
 
  private:
   void count(const ipc::CallReport& report);
 
   std::string config_path_;
   std::shared_ptr<const Engine> engine_;
+  std::unique_ptr<HistoryStore> history_;
   const ipc::Server* server_ = nullptr;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   Histogram handling_, seen_by_plugin_;

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipc/codec.h"
 
-#include <charconv>
-#include <limits>
-
+#include "ipc/submission_codec.h"
 #include "ipc/wire_generated.h"
 
 namespace auspex::ipc {
@@ -11,34 +9,13 @@ namespace {
 
 using flatbuffers::FlatBufferBuilder;
 using TextOffset = flatbuffers::Offset<flatbuffers::String>;
-using TextsOffset = flatbuffers::Offset<flatbuffers::Vector<TextOffset>>;
-
-TextOffset put(FlatBufferBuilder& builder, const std::string& text) {
-  return text.empty() ? 0 : builder.CreateString(text);
-}
 
 TextOffset put(FlatBufferBuilder& builder, const std::optional<std::string>& text) {
   return text ? builder.CreateString(*text) : 0;
 }
 
-TextsOffset put(FlatBufferBuilder& builder, const std::vector<std::string>& texts) {
-  return texts.empty() ? 0 : builder.CreateVectorOfStrings(texts);
-}
-
-std::string get(const flatbuffers::String* text) {
-  return text ? text->str() : std::string();
-}
-
 std::optional<std::string> get_optional(const flatbuffers::String* text) {
   return text ? std::optional<std::string>(text->str()) : std::nullopt;
-}
-
-std::vector<std::string> get(const flatbuffers::Vector<TextOffset>* texts) {
-  std::vector<std::string> list;
-  if (texts == nullptr) return list;
-  list.reserve(texts->size());
-  for (const auto* text : *texts) list.push_back(get(text));
-  return list;
 }
 
 template <class T>
@@ -46,125 +23,46 @@ std::optional<T> get(const flatbuffers::Optional<T>& value) {
   return value ? std::optional<T>(*value) : std::nullopt;
 }
 
-// A uid that is not a number (offline histories name users) has no place on the wire: nobody.
-uint32_t to_id(const std::string& text) {
-  uint32_t id = std::numeric_limits<uint32_t>::max();
-  std::from_chars(text.data(), text.data() + text.size(), id);
-  return id;
+flatbuffers::Offset<wire::JobEvent> put(FlatBufferBuilder& b, const JobEvent& event) {
+  const auto submission = put_submission(b, event.submission);
+  return wire::CreateJobEvent(b, static_cast<uint8_t>(event.kind), submission, event.start_s,
+                              event.end_s, event.runtime_s, static_cast<uint8_t>(event.ending));
 }
 
-flatbuffers::Offset<wire::Submission> put(FlatBufferBuilder& b, const Submission& s) {
-  const auto account = put(b, s.account), partition = put(b, s.partition), qos = put(b, s.qos),
-             name = put(b, s.name), work_dir = put(b, s.work_dir),
-             submit_line = put(b, s.submit_line), features = put(b, s.features),
-             reservation = put(b, s.reservation), dependency = put(b, s.dependency),
-             licenses = put(b, s.licenses), array = put(b, s.array), wckey = put(b, s.wckey),
-             comment = put(b, s.comment), admin_comment = put(b, s.admin_comment),
-             tres_per_job = put(b, s.tres_per_job), tres_per_node = put(b, s.tres_per_node),
-             tres_per_socket = put(b, s.tres_per_socket), tres_per_task = put(b, s.tres_per_task),
-             cpus_per_tres = put(b, s.cpus_per_tres), mem_per_tres = put(b, s.mem_per_tres),
-             script = put(b, s.script);
-  const auto argv = put(b, s.argv), environment = put(b, s.environment);
-
-  wire::SubmissionBuilder out(b);
-  out.add_interactive(s.kind == SubmissionKind::kInteractive);
-  out.add_submit_time_s(s.submit_time_s);
-  out.add_user_id(to_id(s.user));
-  out.add_group_id(to_id(s.group));
-  out.add_account(account);
-  out.add_partition(partition);
-  out.add_qos(qos);
-  out.add_name(name);
-  out.add_work_dir(work_dir);
-  out.add_submit_line(submit_line);
-  out.add_features(features);
-  out.add_reservation(reservation);
-  out.add_dependency(dependency);
-  out.add_licenses(licenses);
-  out.add_array(array);
-  out.add_wckey(wckey);
-  out.add_comment(comment);
-  out.add_admin_comment(admin_comment);
-  out.add_tres_per_job(tres_per_job);
-  out.add_tres_per_node(tres_per_node);
-  out.add_tres_per_socket(tres_per_socket);
-  out.add_tres_per_task(tres_per_task);
-  out.add_cpus_per_tres(cpus_per_tres);
-  out.add_mem_per_tres(mem_per_tres);
-  out.add_argv(argv);
-  out.add_environment(environment);
-  out.add_script(script);
-  if (s.time_limit_min) out.add_time_limit_min(*s.time_limit_min);
-  if (s.time_min_min) out.add_time_min_min(*s.time_min_min);
-  if (s.num_tasks) out.add_num_tasks(*s.num_tasks);
-  if (s.cpus_per_task) out.add_cpus_per_task(*s.cpus_per_task);
-  if (s.ntasks_per_node) out.add_ntasks_per_node(*s.ntasks_per_node);
-  if (s.min_cpus) out.add_min_cpus(*s.min_cpus);
-  if (s.pn_min_cpus) out.add_pn_min_cpus(*s.pn_min_cpus);
-  if (s.min_nodes) out.add_min_nodes(*s.min_nodes);
-  if (s.max_nodes) out.add_max_nodes(*s.max_nodes);
-  if (s.memory_per_node_mib) out.add_memory_per_node_mib(*s.memory_per_node_mib);
-  if (s.memory_per_cpu_mib) out.add_memory_per_cpu_mib(*s.memory_per_cpu_mib);
-  if (s.begin_time_s) out.add_begin_time_s(*s.begin_time_s);
-  if (s.deadline_s) out.add_deadline_s(*s.deadline_s);
-  if (s.nice) out.add_nice(*s.nice);
-  if (s.priority) out.add_priority(*s.priority);
-  out.add_warn_time_s(s.warn_time_s);
-  out.add_warn_signal(s.warn_signal);
-  out.add_exclusive(s.exclusive);
-  out.add_requeue(s.requeue);
-  return out.Finish();
+Result<JobEvent> get(const wire::JobEvent& in) {
+  if (in.kind() > static_cast<uint8_t>(EventKind::kEnded)) {
+    return Error{"event kind " + std::to_string(in.kind()) + " is not known"};
+  }
+  if (in.ending() > static_cast<uint8_t>(Ending::kAtLimit)) {
+    return Error{"ending " + std::to_string(in.ending()) + " is not known"};
+  }
+  if (!is_time(in.start_s()) || !is_time(in.end_s())) return Error{"event time is out of range"};
+  if (!(in.runtime_s() >= 0 && in.runtime_s() <= static_cast<double>(kMaxTimeS))) {
+    return Error{"runtime is out of range"};
+  }
+  return JobEvent{static_cast<EventKind>(in.kind()),
+                  get_submission(*in.submission()),
+                  in.start_s(),
+                  in.end_s(),
+                  in.runtime_s(),
+                  static_cast<Ending>(in.ending())};
 }
 
-Submission get(const wire::Submission& in) {
-  Submission s;
-  s.kind = in.interactive() ? SubmissionKind::kInteractive : SubmissionKind::kBatch;
-  s.submit_time_s = in.submit_time_s();
-  s.user = std::to_string(in.user_id());
-  s.group = std::to_string(in.group_id());
-  s.account = get(in.account());
-  s.partition = get(in.partition());
-  s.qos = get(in.qos());
-  s.name = get(in.name());
-  s.work_dir = get(in.work_dir());
-  s.submit_line = get(in.submit_line());
-  s.features = get(in.features());
-  s.reservation = get(in.reservation());
-  s.dependency = get(in.dependency());
-  s.licenses = get(in.licenses());
-  s.array = get(in.array());
-  s.wckey = get(in.wckey());
-  s.comment = get(in.comment());
-  s.admin_comment = get(in.admin_comment());
-  s.tres_per_job = get(in.tres_per_job());
-  s.tres_per_node = get(in.tres_per_node());
-  s.tres_per_socket = get(in.tres_per_socket());
-  s.tres_per_task = get(in.tres_per_task());
-  s.cpus_per_tres = get(in.cpus_per_tres());
-  s.mem_per_tres = get(in.mem_per_tres());
-  s.argv = get(in.argv());
-  s.environment = get(in.environment());
-  s.script = get(in.script());
-  s.time_limit_min = get(in.time_limit_min());
-  s.time_min_min = get(in.time_min_min());
-  s.num_tasks = get(in.num_tasks());
-  s.cpus_per_task = get(in.cpus_per_task());
-  s.ntasks_per_node = get(in.ntasks_per_node());
-  s.min_cpus = get(in.min_cpus());
-  s.pn_min_cpus = get(in.pn_min_cpus());
-  s.min_nodes = get(in.min_nodes());
-  s.max_nodes = get(in.max_nodes());
-  s.memory_per_node_mib = get(in.memory_per_node_mib());
-  s.memory_per_cpu_mib = get(in.memory_per_cpu_mib());
-  s.begin_time_s = get(in.begin_time_s());
-  s.deadline_s = get(in.deadline_s());
-  s.nice = get(in.nice());
-  s.priority = get(in.priority());
-  s.warn_time_s = in.warn_time_s();
-  s.warn_signal = in.warn_signal();
-  s.exclusive = in.exclusive();
-  s.requeue = in.requeue();
-  return s;
+Result<EventsRequest> get(const wire::EventsRequest& in) {
+  if (in.events()->size() > kMaxJobEvents) {
+    return Error{std::to_string(in.events()->size()) + " events, at most " +
+                 std::to_string(kMaxJobEvents)};
+  }
+  size_t bytes = 0;
+  EventsRequest request;
+  request.events.reserve(in.events()->size());
+  for (const auto* event : *in.events()) {
+    if (Status fits = add_text_bytes(*event->submission(), bytes); !fits) return fits.error();
+    Result<JobEvent> known = get(*event);
+    if (!known) return known.error();
+    request.events.push_back(std::move(*known));
+  }
+  return request;
 }
 
 flatbuffers::Offset<wire::Edits> put(FlatBufferBuilder& b, const Edits& edits) {
@@ -208,7 +106,7 @@ struct BodyOffset {
 };
 
 BodyOffset put(FlatBufferBuilder& b, const DecideRequest& request) {
-  const auto submission = put(b, request.submission);
+  const auto submission = put_submission(b, request.submission);
   const CallReport& r = request.report;
   const auto report =
       wire::CreateCallReport(b, r.last_call_us, r.skipped, r.timeouts, r.failures, r.refused);
@@ -220,6 +118,17 @@ BodyOffset put(FlatBufferBuilder& b, const DecideReply& reply) {
   const auto edits = put(b, reply.edits);
   const auto deadline_us = static_cast<uint32_t>(reply.deadline.count());
   return {wire::Body::DecideReply, wire::CreateDecideReply(b, edits, deadline_us).Union()};
+}
+
+BodyOffset put(FlatBufferBuilder& b, const EventsRequest& request) {
+  std::vector<flatbuffers::Offset<wire::JobEvent>> events;
+  events.reserve(request.events.size());
+  for (const JobEvent& event : request.events) events.push_back(put(b, event));
+  return {wire::Body::EventsRequest, wire::CreateEventsRequest(b, b.CreateVector(events)).Union()};
+}
+
+BodyOffset put(FlatBufferBuilder& b, const EventsReply& reply) {
+  return {wire::Body::EventsReply, wire::CreateEventsReply(b, reply.accepted).Union()};
 }
 
 BodyOffset put(FlatBufferBuilder& b, const StatusRequest&) {
@@ -254,9 +163,10 @@ Result<const wire::Envelope*> verified(std::span<const uint8_t> bytes) {
   if (bytes.size() > kMaxMessageBytes) {
     return Error{"message is over " + std::to_string(kMaxMessageBytes) + " bytes"};
   }
-  // No table of ours nests deeper than 4; the number of tables is small and fixed.
+  // No table of ours nests deeper than 4; the number of tables is bounded: an event has two.
   // The size in front catches what was cut within the padding at the end, too.
-  flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/8, /*max_tables=*/16);
+  constexpr size_t kMaxTables = 16 + 2 * kMaxJobEvents;
+  flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/8, kMaxTables);
   constexpr size_t kPrefix = sizeof(flatbuffers::uoffset_t);
   if (bytes.size() < kPrefix ||
       flatbuffers::GetPrefixedSize(bytes.data()) != bytes.size() - kPrefix ||
@@ -284,16 +194,31 @@ Result<std::vector<uint8_t>> encode(const Message<Reply>& message) {
 Result<Message<Request>> decode_request(std::span<const uint8_t> bytes) {
   const auto envelope = verified(bytes);
   if (!envelope) return envelope.error();
-  const uint64_t id = (*envelope)->id();
-  if ((*envelope)->body_as_StatusRequest()) return Message<Request>{id, StatusRequest{}};
-  const auto* decide = (*envelope)->body_as_DecideRequest();
-  if (decide == nullptr) return Error{"not a request"};
-
-  DecideRequest request{get(*decide->submission()), {}, decide->slurm_version()};
-  if (const auto* r = decide->report()) {
-    request.report = {r->last_call_us(), r->skipped(), r->timeouts(), r->failures(), r->refused()};
+  // Filled in place: GCC 12 warns of the vector's move when it inlines the message's.
+  Result<Message<Request>> message = Message<Request>{};
+  message->id = (*envelope)->id();
+  if ((*envelope)->body_as_StatusRequest()) {
+    message->body.emplace<StatusRequest>();
+  } else if (const auto* told = (*envelope)->body_as_EventsRequest()) {
+    Result<EventsRequest> events = get(*told);
+    if (!events) return events.error();
+    message->body.emplace<EventsRequest>(std::move(*events));
+  } else if (const auto* decide = (*envelope)->body_as_DecideRequest()) {
+    size_t text_bytes = 0;
+    if (Status fits = add_text_bytes(*decide->submission(), text_bytes); !fits) {
+      return fits.error();
+    }
+    auto& request = std::get<DecideRequest>(message->body);  // what a Request is at first
+    request.submission = get_submission(*decide->submission());
+    request.slurm_version = decide->slurm_version();
+    if (const auto* r = decide->report()) {
+      request.report = {r->last_call_us(), r->skipped(), r->timeouts(), r->failures(),
+                        r->refused()};
+    }
+  } else {
+    return Error{"not a request"};
   }
-  return Message<Request>{id, std::move(request)};
+  return message;
 }
 
 Result<Message<Reply>> decode_reply(std::span<const uint8_t> bytes) {
@@ -305,10 +230,13 @@ Result<Message<Reply>> decode_reply(std::span<const uint8_t> bytes) {
         id, DecideReply{get(*decide->edits()), std::chrono::microseconds(decide->deadline_us())}};
   }
   if (const auto* status = (*envelope)->body_as_StatusReply()) {
-    return Message<Reply>{id, StatusReply{get(status->json())}};
+    return Message<Reply>{id, StatusReply{status->json()->str()}};
   }
   if (const auto* refusal = (*envelope)->body_as_ErrorReply()) {
-    return Message<Reply>{id, ErrorReply{get(refusal->reason())}};
+    return Message<Reply>{id, ErrorReply{refusal->reason()->str()}};
+  }
+  if (const auto* events = (*envelope)->body_as_EventsReply()) {
+    return Message<Reply>{id, EventsReply{events->accepted()}};
   }
   return Error{"not a reply"};
 }

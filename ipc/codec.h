@@ -12,6 +12,7 @@
 
 #include "ipc/protocol.h"
 #include "shared/decision.h"
+#include "shared/job_event.h"
 #include "shared/result.h"
 #include "shared/submission.h"
 
@@ -38,6 +39,14 @@ struct DecideReply {
   std::chrono::microseconds deadline = kDefaultDeadline;
 };
 
+// In the order in which they happened; at most kMaxJobEvents.
+struct EventsRequest {
+  std::vector<JobEvent> events;
+};
+struct EventsReply {
+  uint32_t accepted = 0;
+};
+
 struct StatusRequest {};
 struct StatusReply {
   std::string json;
@@ -46,8 +55,8 @@ struct ErrorReply {
   std::string reason;
 };
 
-using Request = std::variant<DecideRequest, StatusRequest>;
-using Reply = std::variant<DecideReply, StatusReply, ErrorReply>;
+using Request = std::variant<DecideRequest, StatusRequest, EventsRequest>;
+using Reply = std::variant<DecideReply, StatusReply, ErrorReply, EventsReply>;
 
 template <class Body>
 struct Message {
@@ -56,7 +65,8 @@ struct Message {
 };
 
 // Errors of both decoders: too large, not verifiable, other version (both named), a reply where a
-// request is due. Errors of both encoders: larger than kMaxMessageBytes.
+// request is due; of requests also: more texts, events or a larger sum of texts than the protocol
+// has, times and kinds that there are not. Errors of both encoders: larger than kMaxMessageBytes.
 Result<std::vector<uint8_t>> encode(const Message<Request>& message);
 Result<std::vector<uint8_t>> encode(const Message<Reply>& message);
 Result<Message<Request>> decode_request(std::span<const uint8_t> bytes);

@@ -22,6 +22,12 @@ inline constexpr size_t kMaxArguments = 16;          // argv, each kMaxNameBytes
 inline constexpr size_t kMaxVariables = 8;           // AUSPEX_*, each kMaxNameBytes
 inline constexpr size_t kMaxMessageLineBytes = 512;  // the line for the user
 
+// One message of events keeps the submissions behind it waiting for less than half a millisecond.
+inline constexpr size_t kMaxJobEvents = 64;
+// Seconds since the epoch; a later time is a broken clock, and differences of two stay exact.
+// Source: our choice, the end of the year 9999.
+inline constexpr int64_t kMaxTimeS = 253'402'300'799;
+
 // The deadline that the plugin starts with, and the bounds of what a daemon may tell it.
 inline constexpr std::chrono::microseconds kDefaultDeadline{2000};
 inline constexpr std::chrono::microseconds kMinDeadline{100};

@@ -122,14 +122,14 @@ struct Candidate {
 // Fastest first.
 std::vector<Candidate> candidates() {
   return {{"fp32-avx512",
-           {add_rows_avx512, laplace_cdf_avx512, expected_accuracy_avx512},
+           {add_rows_avx512, laplace_cdf_avx512, sum_ratios_avx512, sum_decays_avx512},
            __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
           {"fp32-avx2",
-           {add_rows_avx2, laplace_cdf_avx2, expected_accuracy_avx2},
+           {add_rows_avx2, laplace_cdf_avx2, sum_ratios_avx2, sum_decays_avx2},
            __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
           {"fp32-portable",
-           {add_rows_portable, laplace_cdf_portable, expected_accuracy_portable},
+           {add_rows_portable, laplace_cdf_portable, sum_ratios_portable, sum_decays_portable},
            true}};
 }
 

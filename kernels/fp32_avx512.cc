@@ -12,14 +12,19 @@ void add_rows_avx512(const float* const* rows, const float* factors, uint32_t co
   }
 }
 
-float laplace_cdf_avx512(const float* v, const float* inverse_scale, const float* weight,
-                         uint32_t count, float x) {
-  return laplace_cdf_body(v, inverse_scale, weight, count, x);
+void laplace_cdf_avx512(const float* x, uint32_t points, const float* v, const float* inverse_scale,
+                        const float* weight, uint32_t count, float* cdf) {
+  laplace_cdf_body(x, points, v, inverse_scale, weight, count, cdf);
 }
 
-void expected_accuracy_avx512(const float* x, uint32_t points, const float* v, const float* scale,
-                              const float* weight, uint32_t count, float* score) {
-  expected_accuracy_body(x, points, v, scale, weight, count, score);
+void sum_ratios_avx512(const float* s, const float* inverse_s, uint32_t points, const float* v,
+                       const float* inverse_v, const float* weight, uint32_t count, float* sum) {
+  sum_ratios_body(s, inverse_s, points, v, inverse_v, weight, count, sum);
+}
+
+void sum_decays_avx512(const float* x, uint32_t points, const float* v, const float* inverse_scale,
+                       const float* weight, uint32_t count, float* sum) {
+  sum_decays_body(x, points, v, inverse_scale, weight, count, sum);
 }
 
 }  // namespace auspex

@@ -55,46 +55,53 @@ inline float exp_minus(float a) {
 // Lanes that sum side by side, whatever the instruction set: equal results for equal inputs.
 constexpr uint32_t kLanes = 16;
 
-// v, inverse_scale, weight: [count], count a multiple of kLanes -> the mixture's CDF at x
-inline float laplace_cdf_body(const float* v, const float* inverse_scale, const float* weight,
-                              uint32_t count, float x) {
-  float sums[kLanes] = {};
-  for (uint32_t i = 0; i < count; i += kLanes) {
-    for (uint32_t j = 0; j < kLanes; ++j) {
-      const float d = (x - v[i + j]) * inverse_scale[i + j];
-      const float tail = 0.5F * exp_minus(d < 0 ? -d : d);
-      sums[j] += weight[i + j] * (d > 0 ? 1 - tail : tail);
-    }
-  }
-  float sum = 0;
-  for (const float lane : sums) sum += lane;
-  return sum;
-}
-
-// x: [points]; v, scale, weight: [count]; both counts multiples of kLanes -> score [points]:
-// score[k] = sum_i weight[i] * E[exp(-|x[k] - u|)], u a Laplace variable around v[i].
-// Needs scale[i] != 1. scale 0 is a point.
-inline void expected_accuracy_body(const float* x, uint32_t points, const float* v,
-                                   const float* scale, const float* weight, uint32_t count,
-                                   float* score) {
+// x: [points], points a multiple of kLanes; v, inverse_scale, weight: [count] -> cdf [points]
+inline void laplace_cdf_body(const float* x, uint32_t points, const float* v,
+                             const float* inverse_scale, const float* weight, uint32_t count,
+                             float* cdf) {
   for (uint32_t k = 0; k < points; k += kLanes) {
     float sums[kLanes] = {};
     for (uint32_t i = 0; i < count; ++i) {
-      const float b = scale[i], factor = weight[i] / (1 - b * b), inverse = b > 0 ? 1 / b : 0;
-      const float wide = factor * b;
-      if (b > 0) {
-        for (uint32_t j = 0; j < kLanes; ++j) {
-          const float d = x[k + j] > v[i] ? x[k + j] - v[i] : v[i] - x[k + j];
-          sums[j] += factor * exp_minus(d) - wide * exp_minus(d * inverse);
-        }
-      } else {
-        for (uint32_t j = 0; j < kLanes; ++j) {
-          const float d = x[k + j] > v[i] ? x[k + j] - v[i] : v[i] - x[k + j];
-          sums[j] += factor * exp_minus(d);
-        }
+      for (uint32_t j = 0; j < kLanes; ++j) {
+        const float d = (x[k + j] - v[i]) * inverse_scale[i];
+        const float tail = 0.5F * exp_minus(__builtin_fabsf(d));
+        sums[j] += weight[i] * (d > 0 ? 1 - tail : tail);
       }
     }
-    for (uint32_t j = 0; j < kLanes; ++j) score[k + j] = sums[j];
+    for (uint32_t j = 0; j < kLanes; ++j) cdf[k + j] = sums[j];
+  }
+}
+
+// s, inverse_s: [points], points a multiple of kLanes; v, inverse_v, weight: [count] -> sum
+// [points]: sum[k] = sum_i weight[i] * min/max(s[k], v[i])
+inline void sum_ratios_body(const float* s, const float* inverse_s, uint32_t points, const float* v,
+                            const float* inverse_v, const float* weight, uint32_t count,
+                            float* sum) {
+  for (uint32_t k = 0; k < points; k += kLanes) {
+    float sums[kLanes] = {};
+    for (uint32_t i = 0; i < count; ++i) {
+      for (uint32_t j = 0; j < kLanes; ++j) {
+        const float up = s[k + j] * inverse_v[i], down = v[i] * inverse_s[k + j];
+        sums[j] += weight[i] * (up < down ? up : down);
+      }
+    }
+    for (uint32_t j = 0; j < kLanes; ++j) sum[k + j] = sums[j];
+  }
+}
+
+// x: [points], points a multiple of kLanes; v, inverse_scale, weight: [count] -> sum [points]:
+// sum[k] = sum_i weight[i] * exp(-|x[k] - v[i]| / scale[i])
+inline void sum_decays_body(const float* x, uint32_t points, const float* v,
+                            const float* inverse_scale, const float* weight, uint32_t count,
+                            float* sum) {
+  for (uint32_t k = 0; k < points; k += kLanes) {
+    float sums[kLanes] = {};
+    for (uint32_t i = 0; i < count; ++i) {
+      for (uint32_t j = 0; j < kLanes; ++j) {
+        sums[j] += weight[i] * exp_minus(__builtin_fabsf(x[k + j] - v[i]) * inverse_scale[i]);
+      }
+    }
+    for (uint32_t j = 0; j < kLanes; ++j) sum[k + j] = sums[j];
   }
 }
 

@@ -85,80 +85,101 @@ namespace {
 
 class Cdf {
  public:
-  Cdf(const Mixture& m, const Fp32Functions& functions)
-      : m_(m), laplace_(functions.laplace_cdf), count_(padded(m.items)) {
-    for (uint32_t i = 0; i < count_; ++i) {
-      const bool present = i < m.items;
-      v_[i] = present ? m.log_s[i] : 0;
-      inverse_[i] = present ? 1 / m.scale[i] : 0;
-      weight_[i] = present ? m.weight[i] : 0;
-    }
+  Cdf(const Mixture& m, const Fp32Functions& functions) : m_(m), laplace_(functions.laplace_cdf) {
+    for (uint32_t i = 0; i < m.items; ++i) inverse_[i] = 1 / m.scale[i];
     for (size_t bin = 0; bin < kBins; ++bin) below_[bin + 1] = below_[bin] + m.bin_weight[bin];
   }
 
-  float at(float x) const {
-    const float place = std::clamp(x / kBinWidth, 0.0F, static_cast<float>(kBins));
-    const auto bin = std::min(static_cast<size_t>(place), kBins - 1);
-    return laplace_(v_, inverse_, weight_, count_, x) + below_[bin] +
-           m_.bin_weight[bin] * (place - static_cast<float>(bin));
+  // Shape: x [points] -> cdf [points], points a multiple of kPadding
+  void at(const float* x, uint32_t points, float* cdf) const {
+    laplace_(x, points, m_.log_s.data(), inverse_, m_.weight.data(), m_.items, cdf);
+    for (uint32_t k = 0; k < points; ++k) {
+      const float place = std::clamp(x[k] / kBinWidth, 0.0F, static_cast<float>(kBins));
+      const auto bin = std::min(static_cast<size_t>(place), kBins - 1);
+      cdf[k] += below_[bin] + m_.bin_weight[bin] * (place - static_cast<float>(bin));
+    }
   }
 
  private:
   const Mixture& m_;
   decltype(Fp32Functions::laplace_cdf) laplace_;
-  uint32_t count_;
-  alignas(64) float v_[padded(kItems)], inverse_[padded(kItems)], weight_[padded(kItems)];
+  float inverse_[kItems];
   float below_[kBins + 1] = {};
 };
 
+// All levels at once, from the bin that each falls into by halving it: to 0.2 % of the runtime.
+void quantiles(const Cdf& cdf, const float* at_edge, MixturePoints& out) {
+  constexpr int kHalvings = 7;
+  static_assert(kQuantileCount <= kPadding && kBinWidth < 0.002F * (1 << kHalvings));
+  float low[kPadding] = {}, high[kPadding] = {}, middle[kPadding] = {}, reached[kPadding];
+  for (size_t i = 0; i < kQuantileCount; ++i) {
+    const auto above = static_cast<size_t>(
+        std::lower_bound(at_edge, at_edge + kBins + 1, static_cast<float>(kQuantileLevels[i])) -
+        at_edge);
+    high[i] = static_cast<float>(std::min(above, kBins)) * kBinWidth;
+    low[i] = static_cast<float>(std::max<size_t>(above, 1) - 1) * kBinWidth;
+    if (above > kBins) low[i] = high[i];
+  }
+  for (int halving = 0; halving < kHalvings; ++halving) {
+    for (size_t i = 0; i < kQuantileCount; ++i) middle[i] = (low[i] + high[i]) / 2;
+    cdf.at(middle, kPadding, reached);
+    for (size_t i = 0; i < kQuantileCount; ++i) {
+      const bool below = reached[i] < static_cast<float>(kQuantileLevels[i]);
+      (below ? low[i] : high[i]) = middle[i];
+    }
+  }
+  std::copy_n(high, kQuantileCount, out.outputs.begin());
+}
+
+// E[exp(-|x - u|)], u a Laplace variable of scale b around v, is
+// (exp(-|x - v|) - b exp(-|x - v| / b)) / (1 - b^2), and exp(-|difference of logs|) a ratio of
+// seconds. A bin counts as its middle.
 void accuracy_point(const Mixture& m, const Fp32Functions& functions, MixturePoints& out) {
   constexpr uint32_t kMost = padded(kItems + kBins);
-  alignas(64) float place[kMost], scale[kMost], weight[kMost], score[kMost];
+  alignas(64) float place[kMost], seconds[kMost], inverse_s[kMost], weight[kMost];
+  alignas(64) float sharpness[kItems], correction[kItems], ratios[kMost], decays[kMost];
   uint32_t count = 0;
-  const auto add = [&](float log_s, float b, float w) {
+  const auto add = [&](float log_s, float w) {
     place[count] = log_s;
-    scale[count] = b;
+    seconds[count] = std::exp(log_s);
+    inverse_s[count] = 1 / seconds[count];
     weight[count++] = w;
   };
-  // At a scale of 1 the formula is 0 / 0; next to it the result is the same to five digits.
-  const auto off_one = [](float b) { return std::abs(b - 1) < 1e-3F ? 1.001F : b; };
-  for (uint32_t i = 0; i < m.items; ++i) add(m.log_s[i], off_one(m.scale[i]), m.weight[i]);
+  for (uint32_t i = 0; i < m.items; ++i) {
+    // At a scale of 1 the formula is 0 / 0; next to it the result is the same to five digits.
+    const float b = std::abs(m.scale[i] - 1) < 1e-3F ? 1.001F : m.scale[i];
+    const float factor = m.weight[i] / (1 - b * b);
+    add(m.log_s[i], factor);
+    sharpness[i] = 1 / b;
+    correction[i] = factor * b;
+  }
   for (size_t bin = 0; bin < kBins; ++bin) {
-    add(std::min(bin_middle(bin), m.log_limit_s), 0, m.bin_weight[bin]);
+    add(std::min(bin_middle(bin), m.log_limit_s), m.bin_weight[bin]);
   }
   const uint32_t real = count;
-  while (count % kPadding != 0) add(0, 0, 0);
-  functions.expected_accuracy(place, count, place, scale, weight, count, score);
-  const auto best = static_cast<size_t>(std::max_element(score, score + real) - score);
-  out.outputs[kQuantileCount] = place[best];
-  out.confidence = score[best];
+  while (count % kPadding != 0) add(0, 0);
+  functions.sum_ratios(seconds, inverse_s, count, seconds, inverse_s, weight, real, ratios);
+  functions.sum_decays(place, count, m.log_s.data(), sharpness, correction, m.items, decays);
+  for (uint32_t i = 0; i < real; ++i) {
+    if (ratios[i] - decays[i] > out.confidence) {
+      out.confidence = ratios[i] - decays[i];
+      out.outputs[kQuantileCount] = place[i];
+    }
+  }
 }
 
 }  // namespace
 
 MixturePoints fast_points(const Mixture& m, const Fp32Functions& functions) {
+  constexpr uint32_t kEdges = padded(kBins + 1);
   const Cdf cdf(m, functions);
-  std::array<float, kBins + 1> at_edge{};
-  for (size_t edge = 0; edge <= kBins; ++edge) {
-    at_edge[edge] = cdf.at(static_cast<float>(edge) * kBinWidth);
-  }
+  alignas(64) float edge[kEdges], at_edge[kEdges];
+  for (uint32_t i = 0; i < kEdges; ++i) edge[i] = static_cast<float>(i) * kBinWidth;
+  cdf.at(edge, kEdges, at_edge);
   MixturePoints points;
-  for (size_t i = 0; i < kQuantileCount; ++i) {
-    const auto level = static_cast<float>(kQuantileLevels[i]);
-    const auto above = static_cast<size_t>(std::lower_bound(at_edge.begin(), at_edge.end(), level) -
-                                           at_edge.begin());
-    float high = static_cast<float>(std::min(above, kBins)) * kBinWidth;
-    if (above > 0) {
-      float low = static_cast<float>(above - 1) * kBinWidth;
-      // To 0.2 % of the runtime.
-      while (high - low > 0.002F) {
-        const float middle = (low + high) / 2;
-        (cdf.at(middle) < level ? low : high) = middle;
-      }
-    }
-    points.outputs[i] = std::min(high, m.log_limit_s);
-  }
+  quantiles(cdf, at_edge, points);
   accuracy_point(m, functions, points);
+  for (float& log_s : points.outputs) log_s = std::min(log_s, m.log_limit_s);
   points.mean_s = at_edge[0];
   for (size_t bin = 0; bin < kBins; ++bin) {
     points.mean_s +=

@@ -8,8 +8,9 @@
 #include <string>
 #include <utility>
 
+#include "learn/play.h"
+#include "shared/calibration.h"
 #include "shared/config.h"
-#include "shared/history/timeline.h"
 #include "shared/policy.h"
 
 namespace auspex {
@@ -44,6 +45,10 @@ void add_summary(const HistoryJob& job, const HistoryView& view, SummaryRows& ro
   rows.limit_s.push_back(job.request.limit_s);
 }
 
+uint64_t owner_of(const HistoryJob& job) {
+  return history_keys(job.request.features)[static_cast<size_t>(HistoryKey::kUser)];
+}
+
 class Playing {
  public:
   Playing(const std::vector<HistoryJob>& jobs, Forecaster& forecaster,
@@ -51,29 +56,16 @@ class Playing {
       : jobs_(jobs),
         forecaster_(forecaster),
         options_(options),
-        point_s_(submit_point_s(jobs, options.from_fraction)),
-        timeline_(history_) {}
+        point_s_(submit_point_s(jobs, options.from_fraction)) {}
 
   Result<Evaluation> run() {
-    for (uint32_t index = 0; index < jobs_.size(); ++index) {
-      const HistoryJob& job = jobs_[index];
-      const int64_t now_s = job.request.submit_s;
-      if (Status predicted = predict_starts_before(now_s); !predicted) return predicted.error();
-      timeline_.advance(now_s);
-      if (Status advanced = forecaster_.advance(now_s); !advanced) return advanced.error();
-      history_.view(job.request, now_s, view_);
-      const bool scored = now_s >= point_s_;
-      if (scored && options_.at == PredictAt::kSubmit) score(job);
-      if (scored && options_.at == PredictAt::kStart) starts_.emplace(job.start_s, index);
-      if (options_.summaries && !scored && job.end_s < point_s_) {
-        add_summary(job, view_, out_.train);
-      }
-      forecaster_.submitted(job, view_);
-      timeline_.submit(job);
-    }
-    if (Status predicted = predict_starts_before(std::numeric_limits<int64_t>::max()); !predicted) {
-      return predicted.error();
-    }
+    JobHistory history;
+    const Status played =
+        play(jobs_, std::numeric_limits<int64_t>::max(), history,
+             [this](Moment moment, uint32_t index, int64_t now_s, const JobHistory& known) {
+               return visit(moment, jobs_[index], now_s, known);
+             });
+    if (!played) return played.error();
     if (out_.scored.empty()) {
       return Error{"no job to score: " + std::to_string(jobs_.size()) +
                    " usable jobs, scoring from fraction " + std::to_string(options_.from_fraction)};
@@ -82,21 +74,39 @@ class Playing {
   }
 
  private:
-  Status predict_starts_before(int64_t time_s) {
-    while (!starts_.empty() && starts_.top().first < time_s) {
-      const auto [start_s, index] = starts_.top();
-      starts_.pop();
-      timeline_.advance(start_s);
-      if (Status advanced = forecaster_.advance(start_s); !advanced) return advanced;
-      history_.view(jobs_[index].request, start_s, view_);
-      score(jobs_[index]);
+  Status visit(Moment moment, const HistoryJob& job, int64_t now_s, const JobHistory& known) {
+    if (Status advanced = forecaster_.advance(now_s); !advanced) return advanced;
+    calibrate_until(now_s);
+    known.view(job.request, now_s, view_);
+    // One that started at once is predicted once.
+    const bool asked = moment == options_.at ||
+                       (options_.at == Moment::kStart && job.start_s <= job.request.submit_s);
+    const bool late = job.request.submit_s >= point_s_;
+    if (late && asked) score(job, static_cast<uint32_t>(&job - jobs_.data()));
+    if (moment == Moment::kSubmit && !late && options_.summaries && job.end_s < point_s_) {
+      add_summary(job, view_, out_.train);
     }
+    forecaster_.seen(job, view_);
     return Done{};
   }
 
-  void score(const HistoryJob& job) {
+  void calibrate_until(int64_t now_s) {
+    while (!ends_.empty() && ends_.top().first < now_s) {
+      const auto [end_s, index] = ends_.top();
+      ends_.pop();
+      calibration_.ended(index, owner_of(jobs_[index]), jobs_[index].runtime_s);
+    }
+  }
+
+  void score(const HistoryJob& job, uint32_t index) {
     const double limit_s = job.request.limit_s, runtime_s = job.runtime_s;
-    const Prediction p = forecaster_.predictor().predict(job.request, view_);
+    const Prediction raw = forecaster_.predictor().predict(job.request, view_);
+    const uint64_t owner = owner_of(job);
+    const Promise promise = calibration_.promise(raw, owner, view_.signature_jobs, limit_s);
+    Prediction p = raw;
+    calibration_.apply(promise, p);
+    calibration_.submitted(index, promise);
+    ends_.emplace(job.end_s, index);
     const double median_s = p.quantile_s(0.5);
     auspex_.add(median_s, p.accuracy_point_s, runtime_s);
     if (p.mean_s) mean_.add(*p.mean_s, runtime_s);
@@ -104,13 +114,12 @@ class Playing {
     last2_.add(candidate_s(view_, kUserLastTwo, limit_s), runtime_s);
     last_signature_.add(candidate_s(view_, kSignatureLast, candidate_s(view_, kUserLast, limit_s)),
                         runtime_s);
-    const uint64_t owner =
-        history_keys(job.request.features)[static_cast<size_t>(HistoryKey::kUser)];
     ScoredJob scored{median_s, runtime_s, limit_s, accuracy_of(p.accuracy_point_s, runtime_s),
                      p.confidence.value_or(std::numeric_limits<double>::quiet_NaN())};
     for (size_t i = 0; i < kCoverageLevels.size(); ++i) {
       const double quantile_s = p.quantile_s(kCoverageLevels[i]);
-      raw_[i].add(owner, job.nodes, runtime_s, quantile_s, limit_s);
+      raw_[i].add(owner, job.nodes, runtime_s, raw.quantile_s(kCoverageLevels[i]), limit_s);
+      applied_[i].add(owner, job.nodes, runtime_s, quantile_s, limit_s);
       const bool covered = std::min(runtime_s, limit_s) <= quantile_s;
       (i == 0 ? scored.covered_p90 : i == 1 ? scored.covered_p95 : scored.covered_p99) = covered;
     }
@@ -131,7 +140,11 @@ class Playing {
       out_.rmse_of_mean_h = mean_.finish().rmse_h;
       out_.confident_half_accuracy = confident_half();
     }
-    for (size_t i = 0; i < kCoverageLevels.size(); ++i) out_.raw[i] = raw_[i].finish();
+    for (size_t i = 0; i < kCoverageLevels.size(); ++i) {
+      out_.raw[i] = raw_[i].finish();
+      out_.applied[i] = applied_[i].finish();
+      out_.recipe[i] = recipe_name(calibration_.recipe(i));
+    }
     out_.requested_hours_ratio = applied_h_ / asked_h_;
     return std::move(out_);
   }
@@ -152,13 +165,12 @@ class Playing {
   Forecaster& forecaster_;
   const EvaluateOptions& options_;
   int64_t point_s_;
-  JobHistory history_;
-  Timeline timeline_;
   HistoryView view_{};
-  using Start = std::pair<int64_t, uint32_t>;  // time, index
-  std::priority_queue<Start, std::vector<Start>, std::greater<>> starts_;
   Scorer auspex_, mean_, limit_, last2_, last_signature_;
-  std::array<CoverageCounter, kCoverageLevels.size()> raw_;
+  std::array<CoverageCounter, kCoverageLevels.size()> raw_, applied_;
+  Calibration calibration_;
+  using End = std::pair<int64_t, uint32_t>;  // time, index
+  std::priority_queue<End, std::vector<End>, std::greater<>> ends_;
   double asked_h_ = 0, applied_h_ = 0;
   Evaluation out_;
 };

@@ -4,23 +4,23 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "learn/dataset.h"
 #include "learn/figure.h"
 #include "learn/forecaster.h"
+#include "learn/play.h"
 #include "learn/scores.h"
 #include "shared/result.h"
 
 namespace auspex {
 
-// When a job is predicted: as the plugin does it, or again when it starts, which is how well a
-// pending job could be predicted once its siblings have ended.
-enum class PredictAt : uint8_t { kSubmit, kStart };
-
 struct EvaluateOptions {
   double from_fraction = 0.7;  // of the submissions; the jobs from there on are scored
-  PredictAt at = PredictAt::kSubmit;
+  // At its start a job is predicted again: how well a pending job can be predicted once its
+  // siblings have ended.
+  Moment at = Moment::kSubmit;
   bool summaries = false;  // fill Evaluation::train and ::test
 };
 
@@ -40,7 +40,9 @@ struct Evaluation {
   Scores last_signature;      // the last runtime of the same signature; of the user without one
   double rmse_of_mean_h = 0;  // of the distribution's mean, which is what squares ask for
   double confident_half_accuracy = 0;  // of the half of the jobs with the most confidence
-  std::array<Coverage, kCoverageLevels.size()> raw;  // the quantiles as limits
+  std::array<Coverage, kCoverageLevels.size()> raw;      // the network's quantiles as limits
+  std::array<Coverage, kCoverageLevels.size()> applied;  // after calibration, as the daemon does it
+  std::array<std::string, kCoverageLevels.size()> recipe;  // in use at the end
   // Node-hours of the limits that the default configuration would apply in mode guarded (0.9
   // quantile x margin, rounded up), against those of the users' limits.
   double requested_hours_ratio = 1;

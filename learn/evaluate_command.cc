@@ -83,7 +83,7 @@ Status run(Options& options) {
   const int64_t point_s = submit_point_s(history->jobs, options.evaluate.from_fraction);
   Result<std::unique_ptr<Forecaster>> forecaster = forecaster_of(options, point_s);
   if (!forecaster) return forecaster.error();
-  options.evaluate.at = options.at == "start" ? PredictAt::kStart : PredictAt::kSubmit;
+  options.evaluate.at = options.at == "start" ? Moment::kStart : Moment::kSubmit;
   options.evaluate.summaries = options.baselines;
   const Result<Evaluation> evaluation = evaluate(history->jobs, **forecaster, options.evaluate);
   if (!evaluation) return Error{file + ": " + evaluation.error().message};

@@ -10,7 +10,7 @@ namespace auspex {
 Examples::Examples(const Vocabulary& vocabulary)
     : vocabulary_(&vocabulary), fields_(vocabulary.unknown_rows().size()) {}
 
-void Examples::put(size_t place, const HistoryJob& job, const HistoryView& view) {
+void Examples::put(size_t place, const HistoryRequest& request, const HistoryView& view) {
   constexpr size_t kNumbers = kNumberCount + kHistoryNumbers;
   if (place == size()) {
     rows.resize((place + 1) * fields_);
@@ -21,7 +21,7 @@ void Examples::put(size_t place, const HistoryJob& job, const HistoryView& view)
     log_runtime.resize(place + 1);
     censored.resize(place + 1);
   }
-  const EncodedJob encoded = vocabulary_->encode(job.request.features);
+  const EncodedJob encoded = vocabulary_->encode(request.features);
   std::copy_n(encoded.rows.begin(), encoded.row_count, &rows[place * fields_]);
   std::copy(encoded.numbers.begin(), encoded.numbers.end(), &numbers[place * kNumbers]);
   std::copy(view.number.begin(), view.number.end(), &numbers[place * kNumbers + kNumberCount]);
@@ -33,8 +33,13 @@ void Examples::put(size_t place, const HistoryJob& job, const HistoryView& view)
     }
   }
   log_limit[place] = view.log_limit_s;
-  log_runtime[place] = static_cast<float>(std::log(std::max(job.runtime_s, 1.0)));
-  censored[place] = job.runtime_s >= kAtLimitShare * job.request.limit_s ? 1 : 0;
+}
+
+void Examples::end(size_t place, double runtime_s) {
+  static const auto log_share = static_cast<float>(std::log(kAtLimitShare));
+  const auto ran = static_cast<float>(std::log(std::max(runtime_s, 1.0)));
+  log_runtime[place] = ran;
+  censored[place] = ran >= log_limit[place] + log_share ? 1 : 0;
 }
 
 }  // namespace auspex

@@ -21,9 +21,14 @@ class Examples {
   // vocabulary: must outlive this.
   explicit Examples(const Vocabulary& vocabulary);
 
-  // Puts an example at a place up to size(): one more, or instead of another one.
-  void put(size_t place, const HistoryJob& job, const HistoryView& view);
-  void add(const HistoryJob& job, const HistoryView& view) { put(size(), job, view); }
+  // Puts a job at a place up to size(): one more, or instead of another one. How it ended comes
+  // with end().
+  void put(size_t place, const HistoryRequest& request, const HistoryView& view);
+  void end(size_t place, double runtime_s);
+  void add(const HistoryJob& job, const HistoryView& view) {
+    put(size(), job.request, view);
+    end(size() - 1, job.runtime_s);
+  }
 
   size_t size() const { return log_runtime.size(); }
   size_t fields() const { return fields_; }

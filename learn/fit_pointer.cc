@@ -5,8 +5,8 @@
 #include <string>
 
 #include "learn/dataset.h"
+#include "learn/play.h"
 #include "learn/trainer.h"
-#include "shared/history/timeline.h"
 
 namespace auspex {
 
@@ -25,22 +25,22 @@ Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const Fit
 
   Examples examples(vocabulary);
   JobHistory history;
-  Timeline timeline(history);
   HistoryView view{};
-  for (const HistoryJob& job : jobs) {
-    if (job.request.submit_s >= options.until_s) break;
-    timeline.advance(job.request.submit_s);
-    if (job.request.submit_s >= from_s && job.end_s < options.until_s) {
-      history.view(job.request, job.request.submit_s, view);
-      examples.add(job, view);
-    }
-    timeline.submit(job);
-  }
+  const Status played =
+      play(jobs, options.until_s, history,
+           [&](Moment, uint32_t index, int64_t now_s, const JobHistory& known_then) -> Status {
+             const HistoryJob& job = jobs[index];
+             if (job.request.submit_s < from_s || job.end_s >= options.until_s) return Done{};
+             known_then.view(job.request, now_s, view);
+             examples.add(job, view);
+             return Done{};
+           });
+  if (!played) return played.error();
 
   PointerTrainer trainer(vocabulary, options.training);
   if (Status fitted = trainer.fit(examples, progress); !fitted) return fitted.error();
   FittedPointer out;
-  out.jobs = examples.size();
+  out.jobs = learned;
   vocabulary.describe(out.content);
   trainer.describe(out.content);
   return out;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a history to a pointer model: vocabulary, examples as the daemon would have seen them, fit.
+// A job that waited is two examples: as of its submission and as of its start, when its siblings
+// may have ended. The second makes both predictions better.
 #pragma once
 
 #include <cstdint>

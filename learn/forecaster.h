@@ -17,8 +17,8 @@ class Forecaster {
   virtual ~Forecaster() = default;
   // The model to predict with, until the next advance().
   virtual const RuntimePredictor& predictor() const = 0;
-  // A job comes; view: what was known then. Jobs come in the order of submission.
-  virtual void submitted(const HistoryJob& job, const HistoryView& view) = 0;
+  // A job was submitted or, if it waited, started; view: what was known then. In the order of time.
+  virtual void seen(const HistoryJob& job, const HistoryView& view) = 0;
   // It is `now_s`: what ended before it may be learned from. Errors: training failed.
   virtual Status advance(int64_t now_s) = 0;
 };
@@ -29,7 +29,7 @@ class FrozenForecaster final : public Forecaster {
   explicit FrozenForecaster(std::shared_ptr<const RuntimePredictor> predictor)
       : predictor_(std::move(predictor)) {}
   const RuntimePredictor& predictor() const override { return *predictor_; }
-  void submitted(const HistoryJob&, const HistoryView&) override {}
+  void seen(const HistoryJob&, const HistoryView&) override {}
   Status advance(int64_t) override { return Done{}; }
 
  private:

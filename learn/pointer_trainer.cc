@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "learn/average_weights.h"
 #include "learn/pointer_network.h"
 #include "shared/mixture.h"
 
@@ -22,6 +23,8 @@ constexpr int64_t kFirstWidth = 256, kSecondWidth = 128, kItemWidth = 32;
 constexpr double kIdDropout = 0.3, kWeightDecay = 0.01, kMaxGradient = 5;
 constexpr int64_t kWarmUpSteps = 100;
 constexpr double kLastRateShare = 0.05;
+// About the last fifty steps: what one batch taught and the next one forgot evens out.
+constexpr double kAverageDecay = 0.98;
 
 // Rows of an example set as torch tensors over its own memory.
 class View {
@@ -77,6 +80,7 @@ class PointerTrainer::Work {
   Work(const Vocabulary& vocabulary, const PointerOptions& options)
       : options_(seeded(options)),
         network_(vocabulary.row_count(), kFirstWidth, kSecondWidth, kItemWidth),
+        average_(*network_, kAverageDecay),
         optimizer_(network_->parameters(),
                    torch::optim::AdamWOptions(options.refine_rate).weight_decay(kWeightDecay)),
         random_(options.seed) {
@@ -84,7 +88,16 @@ class PointerTrainer::Work {
     unknown_rows_ = indices(unknown.data(), unknown.data() + unknown.size());
   }
 
-  PointerNetwork& network() { return network_; }
+  void take_over(const ModelContent& content) {
+    network_->take_over(content);
+    average_ = AverageWeights(*network_, kAverageDecay);
+  }
+
+  void describe(ModelContent& content) {
+    average_.swap();
+    network_->describe(content);
+    average_.swap();
+  }
 
   Status fit(const Examples& examples,
              const std::function<void(const PointerProgress&)>& progress) {
@@ -124,19 +137,20 @@ class PointerTrainer::Work {
     return Done{};
   }
 
-  double loss(const Examples& examples) {
+  double loss(const Examples& examples, const std::vector<uint32_t>& picked) {
     torch::NoGradGuard no_grad;
+    average_.swap();
     const View view(examples);
-    constexpr int64_t kBlock = 2048;  // bounds the memory
-    const auto size = static_cast<int64_t>(examples.size());
+    constexpr size_t kBlock = 2048;  // bounds the memory
     double sum = 0;
-    for (int64_t begin = 0; begin < size; begin += kBlock) {
-      const int64_t end = std::min(begin + kBlock, size);
-      const PointerBatch batch = view.pick(torch::arange(begin, end));
+    for (size_t begin = 0; begin < picked.size(); begin += kBlock) {
+      const size_t end = std::min(begin + kBlock, picked.size());
+      const PointerBatch batch = view.pick(indices(&picked[begin], picked.data() + end));
       sum += pointer_loss(network_->forward(batch), batch).item<double>() *
              static_cast<double>(end - begin);
     }
-    return sum / static_cast<double>(std::max<int64_t>(size, 1));
+    average_.swap();
+    return sum / static_cast<double>(std::max<size_t>(picked.size(), 1));
   }
 
  private:
@@ -172,11 +186,13 @@ class PointerTrainer::Work {
     loss.backward();
     torch::nn::utils::clip_grad_norm_(network_->parameters(), kMaxGradient);
     optimizer_.step();
+    average_.add_step();
     return loss.item<double>();
   }
 
   PointerOptions options_;
   PointerNetwork network_;
+  AverageWeights average_;
   torch::optim::AdamW optimizer_;
   std::mt19937_64 random_;
   torch::Tensor unknown_rows_;
@@ -202,7 +218,7 @@ Result<PointerTrainer> PointerTrainer::resume(const Vocabulary& vocabulary,
   }
   try {
     auto work = std::make_unique<Work>(vocabulary, options);
-    work->network()->take_over(content);
+    work->take_over(content);
     return PointerTrainer(std::move(work));
   } catch (const std::exception& failure) {
     return failed(failure);
@@ -227,16 +243,17 @@ Status PointerTrainer::refine(const Examples& examples, std::vector<uint32_t> pi
   }
 }
 
-Result<double> PointerTrainer::loss(const Examples& examples) const {
+Result<double> PointerTrainer::loss(const Examples& examples,
+                                    const std::vector<uint32_t>& picked) const {
   try {
-    return work_->loss(examples);
+    return work_->loss(examples, picked);
   } catch (const std::exception& failure) {
     return failed(failure);
   }
 }
 
 void PointerTrainer::describe(ModelContent& content) const {
-  work_->network()->describe(content);
+  work_->describe(content);
 }
 
 }  // namespace auspex

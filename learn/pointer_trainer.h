@@ -16,7 +16,7 @@
 namespace auspex {
 
 struct PointerOptions {
-  uint32_t epochs = 2;  // more over-fits single users
+  uint32_t epochs = 1;  // more over-fits single users; each job is seen twice, see fit_pointer.h
   uint32_t batch = 256;
   double learning_rate = 3e-3;  // at its height; falls along a cosine
   double refine_rate = 1e-3;
@@ -47,8 +47,8 @@ class PointerTrainer {
   // One pass over some of the examples, at a low rate. Errors: as fit().
   Status refine(const Examples& examples, std::vector<uint32_t> picked);
 
-  // Mean loss: what fit() makes small. Errors: libtorch gave up.
-  Result<double> loss(const Examples& examples) const;
+  // Mean loss of some of the examples: what fit() makes small. Errors: libtorch gave up.
+  Result<double> loss(const Examples& examples, const std::vector<uint32_t>& picked) const;
 
   // Fills layers and pointer.
   void describe(ModelContent& content) const;

@@ -33,11 +33,14 @@ void print_row(std::string_view name, const Scores& scores, std::ostream& out) {
 }  // namespace
 
 nlohmann::json to_json(const Evaluation& e, const FittedBaselines& fitted, const ReadReport& read) {
-  nlohmann::json auspex = scores_json(e.auspex), raw;
+  nlohmann::json auspex = scores_json(e.auspex), raw, applied;
   for (size_t i = 0; i < kLevelNames.size(); ++i) {
-    auspex["coverage"][kLevelNames[i]] = e.raw[i].jobs;
+    auspex["coverage"][kLevelNames[i]] = e.applied[i].jobs;
+    applied[kLevelNames[i]] = coverage_json(e.applied[i]);
+    applied[kLevelNames[i]]["recipe"] = e.recipe[i];
     raw[kLevelNames[i]] = coverage_json(e.raw[i]);
   }
+  auspex["applied"] = std::move(applied);
   auspex["raw_quantiles"] = std::move(raw);
   auspex["requested_hours_ratio"] = e.requested_hours_ratio;
   if (e.rmse_of_mean_h > 0) {
@@ -68,12 +71,15 @@ void print_table(const Evaluation& e, const FittedBaselines& fitted, std::ostrea
     out << std::setprecision(3) << "the most confident half: accuracy " << e.confident_half_accuracy
         << "; RMSE of the mean " << e.rmse_of_mean_h << " h\n";
   }
+  out << "limits:         jobs covered (raw)   node-hours (raw)   users at 90   node-hours asked "
+         "for"
+         "   recipe\n";
   for (size_t i = 0; i < kLevelNames.size(); ++i) {
-    const Coverage& c = e.raw[i];
-    out << std::setprecision(1) << kLevelNames[i] << " as a limit: covers " << 100 * c.jobs
-        << " % of the jobs, " << 100 * c.node_hours << " % of the node-hours; "
-        << 100 * c.users_at_level << " % of the users at 90 or more; asks for "
-        << 100 * c.requested_ratio << " % of the node-hours\n";
+    const Coverage &c = e.applied[i], &raw = e.raw[i];
+    out << std::setprecision(1) << kLevelNames[i] << std::setw(19) << 100 * c.jobs << " ("
+        << std::setw(5) << 100 * raw.jobs << ")" << std::setw(13) << 100 * c.node_hours << " ("
+        << std::setw(5) << 100 * raw.node_hours << ")" << std::setw(13) << 100 * c.users_at_level
+        << std::setw(23) << 100 * c.requested_ratio << "   " << e.recipe[i] << "\n";
   }
   out << "requested node-hours: " << 100 * e.requested_hours_ratio
       << " % of what was asked for (p90 limits)\n";

@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "learn/average_weights.h"
 #include "learn/network.h"
 
 namespace auspex {
@@ -70,41 +71,6 @@ Examples encode(std::span<const HistoryJob> jobs, const Vocabulary& vocabulary) 
   return examples;
 }
 
-// A running mean of the weights over the steps: what one step learned and the next forgot evens
-// out. Source: Polyak and Juditsky 1992; the early weights are left behind by a growing window.
-class AverageWeights {
- public:
-  explicit AverageWeights(const Network& network) {
-    for (const torch::Tensor& parameter : network->parameters()) live_.push_back(parameter.data());
-    for (const torch::Tensor& buffer : network->buffers()) {
-      if (buffer.is_floating_point()) live_.push_back(buffer);
-    }
-    for (const torch::Tensor& tensor : live_) average_.push_back(tensor.clone());
-  }
-
-  void add_step() {
-    const double steps = static_cast<double>(++steps_);
-    const double decay = std::min(kAverageDecay, (1 + steps) / (10 + steps));
-    for (size_t i = 0; i < live_.size(); ++i) {
-      average_[i].mul_(decay).add_(live_[i], 1 - decay);
-    }
-  }
-
-  // Puts the average into the network and keeps what was there; a second call undoes it.
-  void swap() {
-    for (size_t i = 0; i < live_.size(); ++i) {
-      const torch::Tensor before = live_[i].clone();
-      live_[i].copy_(average_[i]);
-      average_[i].copy_(before);
-    }
-  }
-
- private:
-  std::vector<torch::Tensor> live_;  // share memory with the network
-  std::vector<torch::Tensor> average_;
-  uint64_t steps_ = 0;
-};
-
 // The largest difference between torch's outputs and those of the folded layers.
 double fold_difference(Network& network, const std::vector<ModelContent::Layer>& layers,
                        const Examples& examples) {
@@ -146,7 +112,7 @@ class Training {
         options_(options),
         progress_(progress),
         network_(vocabulary.row_count(), options.hidden),
-        average_(network_),
+        average_(*network_, kAverageDecay),
         optimizer_(network_->parameters(),
                    torch::optim::AdamWOptions(kLearningRate).weight_decay(kWeightDecay)),
         shuffle_(options.seed) {

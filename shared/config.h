@@ -48,6 +48,11 @@ struct Config {
     uint32_t lead_min = 5;
     uint32_t steps = 3;
   } guard;
+  struct History {
+    std::string state = "/var/lib/auspex/history.state";  // empty: not kept
+    uint32_t keys = 65'536;                               // of each kind
+    bool operator==(const History&) const = default;
+  } history;
   std::vector<Rule> rules;
   struct Mig {
     MigMode mode = MigMode::kAdvise;

@@ -136,6 +136,19 @@ ConfigKey path(std::string name, std::string& to, size_t max_bytes) {
           [&to] { return to; }};
 }
 
+// As path(), or the empty text for none.
+ConfigKey path_or_none(std::string name, std::string& to, size_t max_bytes) {
+  ConfigKey key = path(std::move(name), to, max_bytes);
+  key.allowed += ", or \"\"";
+  key.read = [&to, read = std::move(key.read)](const YAML::Node& node) -> Taken {
+    if (!node.IsScalar() || !node.Scalar().empty()) return read(node);
+    to.clear();
+    return std::nullopt;
+  };
+  key.show = [&to] { return to.empty() ? std::string("not kept") : to; };
+  return key;
+}
+
 template <class Enum, size_t N>
 ConfigKey choice(std::string name, Enum& to, const std::array<std::string_view, N>& words) {
   const auto read = [&to, &words](const YAML::Node& node) -> Taken {
@@ -243,6 +256,8 @@ std::vector<ConfigKey> config_keys(Config& config) {
       decimal("limits.margin", config.limits.margin, 1, 10),
       whole("guard.lead_min", config.guard.lead_min, 1, 1'440),
       whole("guard.steps", config.guard.steps, 1, 100),
+      path_or_none("history.state", config.history.state, kMaxPathBytes),
+      whole("history.keys", config.history.keys, 16, 1'048'576),
       choice("mig.mode", config.mig.mode, kMigModes),
       decimal("mig.headroom", config.mig.headroom, 0, 0.9),
       pairs("mig.partitions", config.mig.partitions, is_any, "partition: GPU model"),

@@ -23,9 +23,11 @@ Prediction prediction_from_outputs(const float* outputs, double limit_s) {
   constexpr double kLongestS = 366 * 86400.0;  // no cluster plans further; keeps numbers finite
   const double ceiling_s = std::clamp(limit_s, 1.0, kLongestS);
   // Comparing this way sends a NaN of a broken model to the ceiling: nothing is tightened then.
-  const auto seconds = [ceiling_s](float log_s) {
+  // A float's log of the limit need not come back as the limit.
+  const double reached_s = ceiling_s * (1 - 1e-5);
+  const auto seconds = [=](float log_s) {
     const double value = std::exp(static_cast<double>(log_s));
-    return value < ceiling_s ? std::max(value, 1.0) : ceiling_s;
+    return value < reached_s ? std::max(value, 1.0) : ceiling_s;
   };
   Prediction out;
   for (size_t i = 0; i < kQuantileCount; ++i) out.quantiles_s[i] = seconds(outputs[i]);

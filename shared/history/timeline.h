@@ -4,10 +4,10 @@
 #pragma once
 
 #include <cstdint>
-#include <queue>
 #include <vector>
 
 #include "shared/history/history.h"
+#include "shared/history/job_clock.h"
 #include "shared/history/past.h"
 
 namespace auspex {
@@ -23,21 +23,15 @@ class Timeline {
   void submit(const HistoryJob& job);
 
  private:
-  // What a job does next: it starts or it ends.
-  struct Event {
-    int64_t time_s;
-    uint64_t sequence;  // twice the number of the submission, and 1 for an end
-    uint32_t job;       // index of jobs_
-    bool operator>(const Event& other) const {
-      return time_s != other.time_s ? time_s > other.time_s : sequence > other.sequence;
-    }
-  };
-
   JobHistory& history_;
-  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
-  std::vector<HistoryJob> jobs_;  // in flight, and free places
-  std::vector<uint32_t> free_;    // indices of jobs_
-  uint64_t submissions_ = 0;
+  JobClock clock_;
+  std::vector<HistoryJob> jobs_;  // by their places
 };
+
+// When the job was seen to start; 0 = never: accounting writes a start at or after the end for jobs
+// cancelled in the queue, and a start that is told after its end would run for ever.
+inline int64_t start_told_s(int64_t start_s, int64_t end_s) {
+  return start_s < end_s ? start_s : 0;
+}
 
 }  // namespace auspex

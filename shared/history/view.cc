@@ -45,10 +45,12 @@ class ViewWriter {
 
   void write() {
     out_.log_limit_s = std::isfinite(request_.limit_s) ? found_.log_limit_s : kLongestLogS;
+    const KeySlot* signature = found_.of(HistoryKey::kSignature);
+    out_.signature_jobs = signature == nullptr ? 0 : signature->count;
     out_.log_s.fill(kNone);
     for (auto& inputs : out_.item) inputs.fill(0);
-    if (const KeySlot* same = found_.of(HistoryKey::kSignature)) {
-      const Running& running = same->in_flight;
+    if (signature != nullptr) {
+      const Running& running = signature->in_flight;
       if (running.known > 0) elapsed_s_ = std::max<int64_t>(now_s_ - running.starts_s[0], 0);
     }
     past_items();
@@ -72,7 +74,8 @@ class ViewWriter {
         auto& inputs = out_.item[first + back];
         inputs[2] = age(now_s_, past.end_s);
         inputs[3] = ratio(past.log_limit_s - found_.log_limit_s);
-        inputs[4] = ratio(past.log_cpus - log_cpus);
+        const float cpus = past.log_cpus - log_cpus;
+        inputs[4] = std::isnan(cpus) ? 0 : ratio(cpus);
         const float memory = past.log_memory - log_memory;
         inputs[5] = std::isnan(memory) ? 0 : ratio(memory);
         inputs[6] = past.ending == Ending::kAtLimit ? 1 : 0;
@@ -202,6 +205,7 @@ class ViewWriter {
       *number++ = who.in_flight.known > 0 ? age(now_s_, who.in_flight.starts_s[0]) : 0;
       *number++ = who.last_submit_s > 0 ? age(now_s_, who.last_submit_s) : 0;
     }
+    *number++ = age(now_s_, request_.submit_s);  // a job that waits is seen again
     *number++ = user == nullptr ? 0 : amount(user->streak);
     *number++ = user == nullptr ? 0 : ratio(user->used_share_log);
     const auto time = static_cast<time_t>(request_.submit_s);

@@ -23,7 +23,7 @@ inline constexpr std::array<const char*, kCandidates> kCandidateNames = {
 
 // Per summarised key (user, signature, user+limit, user+cpus, group, queue).
 inline constexpr size_t kSummarisedKeys = 6, kNumbersPerKey = 9;
-inline constexpr size_t kActivityNumbers = 14;
+inline constexpr size_t kActivityNumbers = 15;
 inline constexpr size_t kHistoryNumbers =
     kSummarisedKeys * kNumbersPerKey + kActivityNumbers + 3 + 3 * kCandidates + 4;
 
@@ -31,7 +31,8 @@ inline constexpr size_t kHistoryNumbers =
 inline constexpr uint32_t kHistoryVersion = 1;
 
 struct HistoryView {
-  float log_limit_s;  // nothing longer is predicted
+  float log_limit_s;        // nothing longer is predicted
+  uint32_t signature_jobs;  // of the signature that ended
   // Natural log of seconds; NaN where there is no such item.
   std::array<float, kItems> log_s;
   // About the size of 1; 0 where unknown.

@@ -105,6 +105,7 @@ class Deciding final : public ipc::Service {
   ipc::DecideReply decide(const ipc::DecideRequest& request) override {
     return {engine_.decide(request.submission).edits, std::chrono::microseconds(100'000)};
   }
+  ipc::EventsReply take(const ipc::EventsRequest&) override { return {}; }
   std::string status_json() override { return "{}"; }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <random>
 
 #include "ipc/wire_generated.h"
@@ -179,6 +180,76 @@ TEST(Codec, CarriesStatusAndErrors) {
   ASSERT_TRUE(status.ok() && error.ok());
   EXPECT_EQ(std::get<StatusReply>(decode_reply(*status)->body).json, "{}");
   EXPECT_EQ(std::get<ErrorReply>(decode_reply(*error)->body).reason, "no");
+}
+
+JobEvent full_event() {
+  return {EventKind::kEnded, full_submission(), 1'700'000'060, 1'700'000'120, 59.5,
+          Ending::kAtLimit};
+}
+
+TEST(Codec, CarriesEvents) {
+  const Message<Request> message{7, EventsRequest{{full_event(), JobEvent{}}}};
+  const auto decoded = decode_request(*encode(message));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  EXPECT_EQ(decoded->id, 7U);
+  const auto& events = std::get<EventsRequest>(decoded->body).events;
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_EQ(events[0].kind, EventKind::kEnded);
+  EXPECT_EQ(bytes_of(events[0].submission), bytes_of(full_submission()));
+  EXPECT_EQ(events[0].start_s, 1'700'000'060);
+  EXPECT_EQ(events[0].end_s, 1'700'000'120);
+  EXPECT_EQ(events[0].runtime_s, 59.5);
+  EXPECT_EQ(events[0].ending, Ending::kAtLimit);
+  EXPECT_EQ(events[1].kind, EventKind::kSubmitted);
+  EXPECT_EQ(events[1].submission.user, "") << "nobody";
+  const auto reply = decode_reply(*encode(Message<Reply>{8, EventsReply{2}}));
+  EXPECT_EQ(std::get<EventsReply>(reply->body).accepted, 2U);
+}
+
+std::string refusal_of(const EventsRequest& request) {
+  const auto decoded = decode_request(*encode(Message<Request>{1, request}));
+  return decoded ? "" : decoded.error().message;
+}
+
+TEST(Codec, RefusesEventsThatCannotBe) {
+  const auto refusal = [](auto change) {
+    EventsRequest request{{full_event()}};
+    change(request.events[0]);
+    return refusal_of(request);
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(refusal([](JobEvent&) {}), "");
+  EXPECT_EQ(refusal([](JobEvent& e) { e.kind = static_cast<EventKind>(3); }),
+            "event kind 3 is not known");
+  EXPECT_EQ(refusal([](JobEvent& e) { e.ending = static_cast<Ending>(3); }),
+            "ending 3 is not known");
+  EXPECT_EQ(refusal([](JobEvent& e) { e.start_s = -1; }), "event time is out of range");
+  EXPECT_EQ(refusal([](JobEvent& e) { e.end_s = kMaxTimeS + 1; }), "event time is out of range");
+  EXPECT_EQ(refusal([nan](JobEvent& e) { e.runtime_s = nan; }), "runtime is out of range");
+  EXPECT_EQ(refusal([](JobEvent& e) { e.runtime_s = -1; }), "runtime is out of range");
+  EXPECT_EQ(refusal([](JobEvent& e) { e.submission.submit_time_s = -1; }),
+            "submit time -1 is out of range");
+  EXPECT_EQ(refusal([](JobEvent& e) { e.submission.argv.resize(kMaxArguments + 1); }),
+            "17 arguments or variables, at most 16");
+  EXPECT_EQ(refusal_of({std::vector<JobEvent>(kMaxJobEvents)}), "");
+  EXPECT_EQ(refusal_of({std::vector<JobEvent>(kMaxJobEvents + 1)}), "65 events, at most 64");
+}
+
+// A message of 40 KB whose 64 events all are the same one would unfold to 64 times its text.
+TEST(Codec, RefusesAMessageThatUnfolds) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto script = builder.CreateString(std::string(30'000, 's'));
+  wire::SubmissionBuilder submission(builder);
+  submission.add_script(script);
+  const auto event = wire::CreateJobEvent(builder, 0, submission.Finish());
+  const auto events = builder.CreateVector(std::vector(kMaxJobEvents, event));
+  const auto body = wire::CreateEventsRequest(builder, events).Union();
+  builder.FinishSizePrefixed(
+      wire::CreateEnvelope(builder, kProtocolVersion, 1, wire::Body::EventsRequest, body),
+      wire::EnvelopeIdentifier());
+  const auto decoded = decode_request({builder.GetBufferPointer(), builder.GetSize()});
+  ASSERT_FALSE(decoded.ok());
+  EXPECT_EQ(decoded.error().message, "texts of more bytes than a message has");
 }
 
 TEST(Codec, LargestAllowedSubmissionFits) {

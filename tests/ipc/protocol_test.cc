@@ -36,6 +36,8 @@ TEST(ProtocolMd, ShowsTheConstantsOfTheCode) {
                                                 {"kMaxLineBytes", kMaxLineBytes},
                                                 {"kMaxArguments", kMaxArguments},
                                                 {"kMaxVariables", kMaxVariables},
+                                                {"kMaxJobEvents", kMaxJobEvents},
+                                                {"kMaxTimeS", kMaxTimeS},
                                                 {"kMaxMessageLineBytes", kMaxMessageLineBytes},
                                                 {"kDefaultDeadline", kDefaultDeadline.count()},
                                                 {"kMinDeadline", kMinDeadline.count()},

@@ -26,7 +26,14 @@ class Halving final : public Service {
     reply.edits.time_limit_min = *request.submission.time_limit_min / 2;
     return reply;
   }
+  void decided(const DecideRequest& request) override { decided_ += request.submission.name; }
+  EventsReply take(const EventsRequest& request) override {
+    for (const JobEvent& event : request.events) told_ += event.submission.name;
+    return {static_cast<uint32_t>(request.events.size())};
+  }
   std::string status_json() override { return "{\"ok\":true}"; }
+
+  std::string decided_, told_;  // the names of the jobs; to be read when the server is gone
 };
 
 Request ask(uint32_t limit_min, const std::string& name = "") {
@@ -88,6 +95,27 @@ TEST(Server, RefusesDecisionsToOthersButTellsItsStatus) {
   EXPECT_EQ(std::get<ErrorReply>(std::get<Reply>(outcome)).reason,
             "uid " + std::to_string(::getuid()) + " may not ask for decisions");
   EXPECT_TRUE(request_status(folder / "s", kLong).ok());
+}
+
+TEST(Server, HandsOnEventsOfThoseWhoMayDecide) {
+  const TemporaryFolder folder;
+  Halving service;
+  EventsRequest events;
+  events.events.resize(2);
+  events.events[0].submission.name = "a";
+  events.events[1].submission.name = "b";
+  {
+    const RunningServer server(folder / "s", service);
+    Client client(folder / "s");
+    const auto outcome = client.call(events, Clock::now() + kLong);
+    EXPECT_EQ(std::get<EventsReply>(std::get<Reply>(outcome)).accepted, 2U);
+    halved(client.call(ask(60, "c"), Clock::now() + kLong));
+  }
+  EXPECT_EQ(service.told_, "ab");
+  EXPECT_EQ(service.decided_, "c") << "a decision is told once its reply is on its way";
+  const RunningServer server(folder / "s", service, {::getuid() + 1});
+  const auto outcome = Client(folder / "s").call(events, Clock::now() + kLong);
+  EXPECT_TRUE(std::holds_alternative<ErrorReply>(std::get<Reply>(outcome)));
 }
 
 TEST(Server, AnExceptionInTheServiceIsAnErrorReply) {

@@ -58,8 +58,9 @@ TEST_F(Evaluated, scores_the_last_jobs_by_hand) {
   EXPECT_NEAR(auspex.underestimation, 2.0 / 3, 1e-9);
   EXPECT_NEAR(result->raw[0].jobs, 1.0 / 3, 1e-9);
   EXPECT_NEAR(result->raw[2].jobs, 1.0 / 3, 1e-9);
-  // One hour and its margin of 1.1, rounded up to 70 minutes, of the 240 asked for.
-  EXPECT_NEAR(result->requested_hours_ratio, 70.0 / 240, 1e-9);
+  EXPECT_NEAR(result->raw[0].requested_ratio, 60.0 / 240, 1e-6);
+  // Three jobs prove no calibration: what is applied is what the user asked for.
+  EXPECT_EQ(result->requested_hours_ratio, 1);
 
   EXPECT_NEAR(result->limit.accuracy, (0.125 + 0.5 + 1) / 3, 1e-9);
   EXPECT_EQ(result->limit.underestimation, 0);

@@ -29,6 +29,7 @@ class Scripted final : public ipc::Service {
     ++calls_;
     return {edits_, ipc::kMaxDeadline};
   }
+  ipc::EventsReply take(const ipc::EventsRequest&) override { return {}; }
   std::string status_json() override { return "{}"; }
   void answer(const Edits& edits) {
     const std::lock_guard lock(mutex_);

@@ -65,6 +65,7 @@ limits: {floor_min: 1, round_min: 1440, margin: 10}
 guard:
   lead_min: 1440
   steps: 100
+history: {state: "", keys: 1048576}
 rules:
   - {match: {partition: debug}, mode: "off"}
   - {match: {account: [bio, chem], user: [a], qos: normal, name: "post-*"},
@@ -90,6 +91,8 @@ mig:
   EXPECT_EQ(c.limits.margin, 10);
   EXPECT_EQ(c.guard.lead_min, 1440U);
   EXPECT_EQ(c.guard.steps, 100U);
+  EXPECT_EQ(c.history.state, "");
+  EXPECT_EQ(c.history.keys, 1'048'576U);
   ASSERT_EQ(c.rules.size(), 3U);
   EXPECT_THAT(c.rules[0].match.partition, testing::ElementsAre("debug"));
   EXPECT_EQ(c.rules[0].mode, Mode::kOff);
@@ -190,10 +193,10 @@ constexpr Mistake kMistakes[] = {
     {"? [a]\n: b",
      "f.yaml:1: file: a key is not a plain word; allowed: socket, deadline_us, backend, model, "
      "mode, "
-     "risk, slurm_user, order, limits, guard, mig, rules"},
+     "risk, slurm_user, order, limits, guard, history, mig, rules"},
     {"- a",
      "f.yaml:1: file: no mapping stands here; allowed: socket, deadline_us, backend, model, mode, "
-     "risk, slurm_user, order, limits, guard, mig, rules"},
+     "risk, slurm_user, order, limits, guard, history, mig, rules"},
     {"a: 1\n---\nb: 1", "f.yaml:2: file: a second document begins here; allowed: one"},
     {", a", "f.yaml:1: file: a second document begins here; allowed: one"},
     {"rules: {}", "f.yaml:1: rules: no list stands here; allowed: a list of {match, mode, risk}"},

@@ -226,9 +226,10 @@ TEST(JobHistory, CountsWhatIsQueuedAndRunning) {
   for (int64_t second = 1000; second < 1004; ++second) {
     history.submitted(job_of("ann", "a", second, 0, 0).request);
   }
-  EXPECT_NEAR(activity(8), amount(4), 1e-6) << "four in a row";
+  EXPECT_NEAR(activity(9), amount(4), 1e-6) << "four in a row";
+  EXPECT_EQ(activity(8), 0) << "asked at its submission";
   history.submitted(job_of("ann", "b", 2000, 0, 0).request);
-  EXPECT_NEAR(activity(8), amount(1), 1e-6);
+  EXPECT_NEAR(activity(9), amount(1), 1e-6);
   history.started(job_of("ann", "a", 1000, 0, 0).request, 3000);
   history.started(job_of("ann", "a", 1001, 0, 0).request, 3500);
   for (const size_t who : {size_t{0}, size_t{4}}) {  // the user, the signature

@@ -41,7 +41,8 @@ class Daemon:
     def configure(self, **settings):
         """Writes auspex.yaml anew; a running daemon sees it after reload()."""
         # The longest that the plugin accepts: the machine may be busy with other tests.
-        base = {'socket': self._cluster.socket_path, 'slurm_user': 'root', 'deadline_us': 100000}
+        base = {'socket': self._cluster.socket_path, 'slurm_user': 'root', 'deadline_us': 100000,
+                'history': {'state': f'{self._cluster.base}/history.state'}}
         self.write_config(yaml_of({**base, **settings}))
 
     def write_config(self, text):
