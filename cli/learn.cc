@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// auspex train and auspex evaluate: hand over to auspex-learn, which comes with the learn component
+// auspex train, evaluate and learn: hand over to auspex-learn, which comes with the learn component
 // and needs libtorch; this program does not.
 #include <unistd.h>
 
@@ -40,6 +40,9 @@ int train(const Words& words) {
 }
 int evaluate_model(const Words& words) {
   return hand_over("evaluate", words);
+}
+int learn(const Words& words) {
+  return hand_over("learn", words);
 }
 
 }  // namespace auspex::cli

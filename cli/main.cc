@@ -16,10 +16,11 @@ struct Command {
   int (*run)(const Words& words);
 };
 
-constexpr std::array<Command, 7> kCommands = {{
+constexpr std::array<Command, 8> kCommands = {{
     {"dry-run", "what would happen to a submission, and why", dry_run},
     {"train", "fit a runtime model on a site's history", train},
     {"evaluate", "a model's accuracy against the baselines", evaluate_model},
+    {"learn", "go on fitting the model as the daemon's jobs end", learn},
     {"feed", "tell the daemon what past jobs did", feed},
     {"status", "what the daemon is doing", status},
     {"check-config", "whether a configuration is sound", check_config},

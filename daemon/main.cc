@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 
+#include "daemon/model_watch.h"
 #include "daemon/reloader.h"
 #include "daemon/service.h"
 #include "ipc/server.h"
@@ -70,7 +71,7 @@ void on_signal(int signal_fd, ipc::Server& server, Reloader& reloader) {
 
 // first: what the daemon started with.
 void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
-                 DecisionService& service) {
+                 DecisionService& service, ModelWatch& model) {
   auto outcome = reloader.take();
   if (!outcome) return;
   if (!*outcome) {
@@ -89,6 +90,7 @@ void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
     spdlog::info("reloaded");
     announce(loaded);
     server.permit(loaded.decide_uids);
+    if (config.model != service.model_path()) model.follow(config.model);
     service.use(loaded.engine);
   }
   sd_notify(0, "READY=1");
@@ -126,10 +128,17 @@ int run(const Options& options) {
   DecisionService service(options.config, loaded->engine, open_history(first.history));
   service.report_on(server->get());
   Reloader reloader(options.config);
+  ModelWatch model;
+  model.follow(first.model);
   Status watched = (*server)->watch(signal_fd, [&] { on_signal(signal_fd, **server, reloader); });
   if (watched) {
     watched = (*server)->watch(reloader.ready_fd(),
-                               [&] { on_reloaded(reloader, first, **server, service); });
+                               [&] { on_reloaded(reloader, first, **server, service, model); });
+  }
+  if (watched && model.fd() >= 0) {
+    watched = (*server)->watch(model.fd(), [&] {
+      if (model.changed()) reloader.request();
+    });
   }
   if (!watched) {
     spdlog::error("{}", watched.error().message);

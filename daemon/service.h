@@ -31,6 +31,7 @@ class DecisionService final : public ipc::Service {
 
   // The next request is decided by this one.
   void use(std::shared_ptr<const Engine> engine);
+  const std::string& model_path() const { return engine_->config().model; }
   void reload_failed() { ++failed_reloads_; }
   void report_on(const ipc::Server* server) { server_ = server; }
   Status close_history() { return history_->close(); }

@@ -14,6 +14,8 @@ std::unique_ptr<NetworkBackend> make_reference();
 
 // In double precision, by bisection to 1e-6 of log seconds: the truth for the fast ones.
 MixturePoints reference_points(const Mixture& mixture);
+// Of a distribution that is none: NaN, which prediction_from_outputs() takes for the limit.
+MixturePoints no_points();
 
 // One instruction set's functions. Raw pointers only: a file compiled for a newer CPU must not emit
 // std templates. Their formulas and shapes: fp32_body.h. `points` is a multiple of kPadding.

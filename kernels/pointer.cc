@@ -177,6 +177,8 @@ MixturePoints fast_points(const Mixture& m, const Fp32Functions& functions) {
   for (uint32_t i = 0; i < kEdges; ++i) edge[i] = static_cast<float>(i) * kBinWidth;
   cdf.at(edge, kEdges, at_edge);
   MixturePoints points;
+  // Sums that overflowed: no number is what sends every point to the limit.
+  if (!std::isfinite(at_edge[kBins])) return no_points();
   quantiles(cdf, at_edge, points);
   accuracy_point(m, functions, points);
   for (float& log_s : points.outputs) log_s = std::min(log_s, m.log_limit_s);

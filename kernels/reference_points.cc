@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "shared/mixture.h"
 
@@ -57,7 +58,15 @@ void consider(const Mixture& m, double x, MixturePoints& best) {
 
 }  // namespace
 
+MixturePoints no_points() {
+  MixturePoints points;
+  points.outputs.fill(std::numeric_limits<float>::quiet_NaN());
+  points.mean_s = std::numeric_limits<float>::infinity();
+  return points;
+}
+
 MixturePoints reference_points(const Mixture& m) {
+  if (!std::isfinite(cdf(m, kLongestLogS))) return no_points();
   MixturePoints points;
   for (size_t i = 0; i < kQuantileCount; ++i) {
     points.outputs[i] = static_cast<float>(quantile(m, kQuantileLevels[i]));

@@ -16,6 +16,7 @@ inline constexpr int kBadInput = 2;
 
 int train_command(int argc, char** argv);
 int evaluate_command(int argc, char** argv);
+int follow_command(int argc, char** argv);
 
 // "auspex COMMAND: MESSAGE" on stderr; returns kBadInput.
 int fail(const std::string& command, const std::string& message);

@@ -19,6 +19,8 @@ namespace {
 // Positions among the view's candidates; the names are kCandidateNames'.
 constexpr size_t kSignatureLast = 0, kUserLast = 5, kUserLastTwo = 7;
 
+constexpr double kNoLimitS = 366 * 86400.0;
+
 double candidate_s(const HistoryView& view, size_t candidate, double otherwise_s) {
   const float log_s = view.log_s[kPastItems + candidate];
   return std::isnan(log_s) ? otherwise_s : std::max(1.0, std::exp(static_cast<double>(log_s)));
@@ -110,7 +112,8 @@ class Playing {
     const double median_s = p.quantile_s(0.5);
     auspex_.add(median_s, p.accuracy_point_s, runtime_s);
     if (p.mean_s) mean_.add(*p.mean_s, runtime_s);
-    limit_.add(limit_s, runtime_s);
+    // Without a limit the longest that is asked for stands for it.
+    limit_.add(std::min(limit_s, kNoLimitS), runtime_s);
     last2_.add(candidate_s(view_, kUserLastTwo, limit_s), runtime_s);
     last_signature_.add(candidate_s(view_, kSignatureLast, candidate_s(view_, kUserLast, limit_s)),
                         runtime_s);
@@ -123,8 +126,10 @@ class Playing {
       const bool covered = std::min(runtime_s, limit_s) <= quantile_s;
       (i == 0 ? scored.covered_p90 : i == 1 ? scored.covered_p95 : scored.covered_p99) = covered;
     }
-    asked_h_ += job.nodes * limit_s;
-    applied_h_ += job.nodes * applied_limit_s(p, limit_s);
+    if (std::isfinite(limit_s)) {
+      asked_h_ += job.nodes * limit_s;
+      applied_h_ += job.nodes * applied_limit_s(p, limit_s);
+    }
     out_.scored.push_back(scored);
     if (options_.summaries) add_summary(job, view_, out_.test);
   }
@@ -145,7 +150,7 @@ class Playing {
       out_.applied[i] = applied_[i].finish();
       out_.recipe[i] = recipe_name(calibration_.recipe(i));
     }
-    out_.requested_hours_ratio = applied_h_ / asked_h_;
+    if (asked_h_ > 0) out_.requested_hours_ratio = applied_h_ / asked_h_;
     return std::move(out_);
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// auspex-learn: what of the auspex command needs libtorch: train and evaluate.
+// auspex-learn: what of the auspex command needs libtorch: train, evaluate and learn.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -48,9 +48,10 @@ int main(int argc, char** argv) {
   try {
     if (command == "train") return auspex::train_command(argc - 1, argv + 1);
     if (command == "evaluate") return auspex::evaluate_command(argc - 1, argv + 1);
+    if (command == "learn") return auspex::follow_command(argc - 1, argv + 1);
   } catch (const std::exception& failure) {  // out of memory, above all
     return auspex::fail(std::string(command), failure.what());
   }
-  std::fputs("auspex-learn: started by the auspex command: train, evaluate\n", stderr);
+  std::fputs("auspex-learn: started by the auspex command: train, evaluate, learn\n", stderr);
   return auspex::kBadInput;
 }

@@ -51,8 +51,10 @@ void CoverageCounter::add(uint64_t owner, double nodes, double runtime_s, double
   covered_ += covered ? 1 : 0;
   hours_ += hours;
   covered_hours_ += covered ? hours : 0;
-  asked_hours_ += nodes * asked_s / kHourS;
-  limit_hours_ += nodes * std::min(limit_s, asked_s) / kHourS;
+  if (std::isfinite(asked_s)) {
+    asked_hours_ += nodes * asked_s / kHourS;
+    limit_hours_ += nodes * std::min(limit_s, asked_s) / kHourS;
+  }
   Owner& of = owners_[owner];
   ++of.jobs;
   of.covered += covered ? 1 : 0;

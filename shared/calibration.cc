@@ -69,13 +69,19 @@ void Calibration::apply(const Promise& promise, Prediction& prediction) const {
 }
 
 void Calibration::submitted(uint64_t key, const Promise& promise) {
-  const auto [entry, fresh] = in_flight_.try_emplace(key, InFlight{promise, 0});
+  const auto [entry, fresh] = in_flight_.try_emplace(key, InFlight{promise, 0, 0});
   ++entry->second.count;
   if (!fresh) return;
-  in_flight_order_.push_back(key);
-  // Those that ended still stand in the order.
-  while (in_flight_order_.size() > kMostInFlight) {
-    in_flight_.erase(in_flight_order_.front());
+  entry->second.number = ++submitted_;
+  in_flight_order_.emplace_back(key, submitted_);
+  // Those that ended still stand in the order, under numbers that nobody has any more.
+  const auto stale = [this](const std::pair<uint64_t, uint64_t>& place) {
+    const auto found = in_flight_.find(place.first);
+    return found == in_flight_.end() || found->second.number != place.second;
+  };
+  if (in_flight_order_.size() > 2 * kMostInFlight) std::erase_if(in_flight_order_, stale);
+  while (in_flight_.size() > kMostInFlight) {
+    if (!stale(in_flight_order_.front())) in_flight_.erase(in_flight_order_.front().first);
     in_flight_order_.pop_front();
   }
 }
@@ -85,7 +91,7 @@ void Calibration::ended(uint64_t key, uint64_t user, double runtime_s) {
   if (found == in_flight_.end()) return;
   const Promise promise = found->second.promise;
   if (--found->second.count == 0) in_flight_.erase(found);
-  if (!(runtime_s > 0)) return;
+  if (!(runtime_s > 0) || !std::isfinite(runtime_s)) return;
 
   constexpr float kRounding = 1e-5F;
   const float needed = std::min(log_of(runtime_s), promise.log_asked);

@@ -14,6 +14,7 @@
 #include <deque>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "shared/prediction.h"
@@ -72,15 +73,16 @@ class Calibration {
   struct InFlight {
     Promise promise;
     uint32_t count = 0;
+    uint64_t number = 0;
   };
   void forget_oldest_user();
 
   std::unordered_map<uint64_t, User> users_;
   std::unordered_map<uint64_t, InFlight> in_flight_;
-  std::deque<uint64_t> in_flight_order_;
+  std::deque<std::pair<uint64_t, uint64_t>> in_flight_order_;  // key and number
   std::deque<uint16_t> window_;  // bit level * kRecipes + recipe: covered
   std::array<uint32_t, kCalibratedCount * kRecipes> covered_{};
-  uint64_t ended_ = 0;
+  uint64_t ended_ = 0, submitted_ = 0;
 };
 
 }  // namespace auspex

@@ -159,6 +159,11 @@ Status check_header(const ModelHeader& header, const uint8_t* payload, size_t fi
 // Source: our choice; bounds the scratch memory of a prediction.
 constexpr uint32_t kMaxItemWidth = 1024;
 
+// A weight that is no number would spread to every prediction.
+bool finite(const flatbuffers::Vector<float>& values) {
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
+
 Status check_pointer(const model::Pointer& pointer, const model::Layer& last) {
   if (pointer.history_version() != kHistoryVersion) {
     return Error{"history version " + std::to_string(pointer.history_version()) +
@@ -176,6 +181,11 @@ Status check_pointer(const model::Pointer& pointer, const model::Layer& last) {
       !fits(pointer.head_weights(), width * kItemHeads) ||
       !fits(pointer.head_bias(), kItems * kItemHeads)) {
     return Error{"pointer weights that do not fit each other"};
+  }
+  if (!finite(*pointer.past_weights()) || !finite(*pointer.candidate_weights()) ||
+      !finite(*pointer.slot_bias()) || !finite(*pointer.context_weights()) ||
+      !finite(*pointer.head_weights()) || !finite(*pointer.head_bias())) {
+    return Error{"a weight that is not a finite number"};
   }
   return Done{};
 }
@@ -208,6 +218,9 @@ Status check_meaning(const model::RuntimeModel& m, const std::string& path) {
         layer->bias()->size() != outputs ||
         reinterpret_cast<uintptr_t>(layer->weights()->data()) % kModelAlignment != 0) {
       return refuse("layers that do not fit each other");
+    }
+    if (!finite(*layer->weights()) || !finite(*layer->bias())) {
+      return refuse("a weight that is not a finite number");
     }
     inputs = layer->outputs();
   }

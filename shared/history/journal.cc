@@ -96,6 +96,7 @@ class OpenFile {
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
   bool ok() const { return fd_ >= 0; }
+  int duplicate() const { return ::fcntl(fd_, F_DUPFD_CLOEXEC, 0); }
 
   // Up to `size` bytes, fewer only at the end of the file; -1 on an error.
   ssize_t read(void* to, size_t size) const {
@@ -234,11 +235,10 @@ Status JournalFile::sync() {
   return Done{};
 }
 
-Result<Replayed> replay_journal(const std::string& path, uint64_t base, JobHistory& history) {
+Result<JournalReader> JournalReader::open(const std::string& path) {
   const OpenFile file(path);
   if (!file.ok()) return system_error(path);
-  const Result<uint64_t> bytes = file.regular_size(path);
-  if (!bytes) return bytes.error();
+  if (const Result<uint64_t> bytes = file.regular_size(path); !bytes) return bytes.error();
   Header header;
   const ssize_t got = file.read(&header, sizeof(header));
   if (got < 0) return system_error(path);
@@ -257,28 +257,74 @@ Result<Replayed> replay_journal(const std::string& path, uint64_t base, JobHisto
                  ", this build reads " + std::to_string(version.second)};
   }
   if (checksum_of(header) != header.checksum) return Error{path + ": altered: its header"};
-  if (header.base != base) return Error{path + ": goes on from another saved history"};
+  const int fd = file.duplicate();
+  if (fd < 0) return system_error(path);
+  JournalReader reader(path, fd);
+  reader.base_ = header.base;
+  reader.seed_ = header.checksum;
+  return reader;
+}
 
-  Replayed replayed;
-  std::vector<Record> records(4096);
-  for (bool good = true; good;) {
-    const ssize_t size = file.read(records.data(), records.size() * sizeof(Record));
-    if (size < 0) return system_error(path);
-    const size_t whole = static_cast<size_t>(size) / sizeof(Record);
-    good = whole == records.size();
-    for (size_t i = 0; i < whole; ++i) {
-      const Record& record = records[i];
-      if (checksum_of(record, header.checksum, replayed.events) != record.checksum ||
-          !is_known(record)) {
-        good = false;
-        break;
-      }
-      apply(event_of(record), history);
-      ++replayed.events;
-    }
+JournalReader::JournalReader(JournalReader&& other) noexcept
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      base_(other.base_),
+      seed_(other.seed_),
+      events_(other.events_) {}
+
+JournalReader& JournalReader::operator=(JournalReader&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  std::swap(base_, other.base_);
+  std::swap(seed_, other.seed_);
+  std::swap(events_, other.events_);
+  return *this;
+}
+
+JournalReader::~JournalReader() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<std::vector<HistoryEvent>> JournalReader::read(size_t most) {
+  std::vector<Record> records(most);
+  const auto offset = static_cast<off_t>(sizeof(Header) + events_ * sizeof(Record));
+  ssize_t size = 0;
+  do {
+    size = ::pread(fd_, records.data(), records.size() * sizeof(Record), offset);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) return system_error(path_);
+  std::vector<HistoryEvent> events;
+  for (const Record& record :
+       std::span(records).first(static_cast<size_t>(size) / sizeof(Record))) {
+    if (checksum_of(record, seed_, events_) != record.checksum || !is_known(record)) break;
+    events.push_back(event_of(record));
+    ++events_;
   }
-  replayed.dropped_bytes = *bytes - sizeof(Header) - replayed.events * sizeof(Record);
-  return replayed;
+  return events;
+}
+
+bool JournalReader::replaced() const {
+  struct stat mine {
+  }, there{};
+  if (::fstat(fd_, &mine) != 0 || ::stat(path_.c_str(), &there) != 0) return true;
+  return mine.st_ino != there.st_ino || mine.st_dev != there.st_dev;
+}
+
+Result<Replayed> replay_journal(const std::string& path, uint64_t base, JobHistory& history) {
+  constexpr size_t kBlock = 4096;
+  Result<JournalReader> reader = JournalReader::open(path);
+  if (!reader) return reader.error();
+  if (reader->base() != base) return Error{path + ": goes on from another saved history"};
+  for (;;) {
+    const Result<std::vector<HistoryEvent>> events = reader->read(kBlock);
+    if (!events) return events.error();
+    if (events->empty()) break;
+    for (const HistoryEvent& event : *events) apply(event, history);
+  }
+  const Result<uint64_t> bytes = OpenFile(path).regular_size(path);
+  if (!bytes) return bytes.error();
+  const uint64_t read = sizeof(Header) + reader->events() * sizeof(Record);
+  return Replayed{reader->events(), *bytes - read};
 }
 
 }  // namespace auspex

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "shared/history/history.h"
@@ -63,6 +64,30 @@ class JournalFile {
   uint64_t seed_ = 0;
   uint64_t records_ = 0;
   std::vector<uint8_t> buffer_;
+};
+
+// Reads a journal, also while another process appends to it.
+class JournalReader {
+ public:
+  // Errors name the file and what is wrong: absent, not a journal, another version.
+  static Result<JournalReader> open(const std::string& path);
+  JournalReader(JournalReader&& other) noexcept;
+  JournalReader& operator=(JournalReader&& other) noexcept;
+  ~JournalReader();
+
+  uint64_t base() const { return base_; }
+  uint64_t events() const { return events_; }  // read so far
+
+  // The next ones, at most `most`; empty: there are no more that are whole, as yet.
+  Result<std::vector<HistoryEvent>> read(size_t most);
+  // Whether another file stands at the path by now.
+  bool replaced() const;
+
+ private:
+  JournalReader(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  std::string path_;
+  int fd_ = -1;
+  uint64_t base_ = 0, seed_ = 0, events_ = 0;
 };
 
 struct Replayed {

@@ -279,8 +279,8 @@ TEST(Honesty, CalibratedLimitsDoKnowHowJobsEnded) {
 // Jobs that ended with a runtime, well before the others.
 std::vector<size_t> some_ended(const Jobs& jobs) {
   std::vector<size_t> ended;
-  const int64_t early_s = submit_point_s(jobs, 0.5);
-  for (size_t i = jobs.size() / 3; i < jobs.size() / 2; i += 25) {
+  const int64_t early_s = submit_point_s(jobs, 0.8);
+  for (size_t i = 0; i < jobs.size() / 2; i += 50) {
     if (jobs[i].runtime_s > 0 && jobs[i].end_s < early_s) ended.push_back(i);
   }
   return ended;
@@ -290,7 +290,7 @@ TEST(Honesty, AJobThatEndedDoesMatterFromThenOn) {
   const Jobs jobs = some_jobs(4);
   const Played before = played(jobs);
   const std::vector<size_t> ended = some_ended(jobs);
-  ASSERT_GT(ended.size(), 3U);
+  ASSERT_GE(ended.size(), 3U);
   for (const size_t i : ended) {
     Jobs changed = jobs;
     changed[i].runtime_s = changed[i].runtime_s * 2 + 1;
