@@ -12,6 +12,8 @@
 #include "cli/script_file.h"
 #include "cli/terminal.h"
 #include "daemon/engine.h"
+#include "shared/history/journal.h"
+#include "shared/history/snapshot.h"
 #include "shared/sbatch_options.h"
 
 namespace auspex::cli {
@@ -125,14 +127,40 @@ Result<Submission> read_submission(const Words& words) {
   return submission;
 }
 
+// What the daemon knows: the saved history and the journal behind it, as far as they can be read.
+std::optional<JobHistory> daemon_history(const Engine& engine, Words& warnings) {
+  const Config::History& config = engine.config().history;
+  if (!engine.predictor() || !engine.predictor()->reads_history() || config.state.empty()) {
+    return std::nullopt;
+  }
+  const auto without = [&warnings](const Error& error) {
+    warnings.push_back("predicted without the daemon's history: " + error.message);
+    return std::nullopt;
+  };
+  HistoryCapacity capacity;
+  capacity.keys = config.keys;
+  const Result<uint64_t> base = journal_base_of(config.state);
+  if (!base) return without(base.error());
+  JobHistory history(capacity);
+  if (*base != 0) {
+    Result<JobHistory> saved = load_history(config.state, capacity);
+    if (!saved) return without(saved.error());
+    history = std::move(*saved);
+  }
+  const Result<Replayed> replayed = replay_journal(config.state + ".journal", *base, history);
+  if (!replayed) return without(replayed.error());
+  return history;
+}
+
 int run_one(const Options& options, const Words& words) {
   const Result<Submission> submission = read_submission(words);
   if (!submission) return fail("dry-run: " + submission.error().message);
   Words warnings;
   const Result<Engine> engine = make_engine(options, warnings);
   if (!engine) return fail("dry-run: " + engine.error().message);
+  const std::optional<JobHistory> history = daemon_history(*engine, warnings);
   print_warnings(warnings);
-  const Decision decision = engine->decide(*submission);
+  const Decision decision = engine->decide(*submission, history ? &*history : nullptr);
   if (options.json) {
     print_json(decision_json(*submission, decision));
   } else {

@@ -140,7 +140,7 @@ class Demo:
                            stdin=subprocess.DEVNULL)
         say(f'auspex train, on {self.own_history or "a generated history of the site"}:')
         begin = time.monotonic()
-        subprocess.run([program('auspex'), 'train', '--jobs', history, '--format', 'sacct',
+        subprocess.run([program('auspex'), 'train', '--network', 'mlp', '--jobs', history, '--format', 'sacct',
                         '--out', self.model], check=True, timeout=3600, stdin=subprocess.DEVNULL)
         say(f'Trained in {time.monotonic() - begin:.1f} s.')
 

@@ -81,7 +81,7 @@ class Cedar(SlurmCase):
     def train(self):
         model = f'{self.cluster.base}/cedar.auspex'
         # Equality does not depend on how good the model is: a short training will do.
-        subprocess.run([program('auspex'), 'train', '--jobs', HISTORY, '--format', 'csv',
+        subprocess.run([program('auspex'), 'train', '--network', 'mlp', '--jobs', HISTORY, '--format', 'csv',
                         '--until-fraction', str(SHARE), '--epochs', '2', '--out', model],
                        check=True, timeout=600, stdin=subprocess.DEVNULL)
         return model

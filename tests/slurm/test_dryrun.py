@@ -57,7 +57,7 @@ class DryRun(SlurmCase):
             moved = text.read().replace('/srv/demo/work', f'{base}/work')
         with open(history, 'w', encoding='utf-8') as out:
             out.write(moved)
-        subprocess.run([program('auspex'), 'train', '--jobs', history, '--format', 'sacct',
+        subprocess.run([program('auspex'), 'train', '--network', 'mlp', '--jobs', history, '--format', 'sacct',
                         '--epochs', '3', '--out', path], check=True, timeout=300,
                        capture_output=True, stdin=subprocess.DEVNULL)
         return path
