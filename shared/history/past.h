@@ -13,8 +13,8 @@
 namespace auspex {
 
 // Under each key the last runtimes of the jobs that share it are kept. The signature is the whole
-// request with its owner, place, name and application. Source: the history keys of batch-scheduler
-// logs that predict best; see docs/history.md.
+// request with its owner, place, name and application. Source: our choice of those that history
+// based predictors of batch jobs use, such as Smith, Foster, Taylor 1998 and Tsafrir et al. 2007.
 enum class HistoryKey : uint8_t {
   kUser,
   kSignature,
