@@ -12,8 +12,7 @@
 #include "cli/script_file.h"
 #include "cli/terminal.h"
 #include "daemon/engine.h"
-#include "shared/history/journal.h"
-#include "shared/history/snapshot.h"
+#include "shared/history/kept.h"
 #include "shared/sbatch_options.h"
 
 namespace auspex::cli {
@@ -127,29 +126,23 @@ Result<Submission> read_submission(const Words& words) {
   return submission;
 }
 
-// What the daemon knows: the saved history and the journal behind it, as far as they can be read.
+// What the daemon knows, as far as it can be read.
 std::optional<JobHistory> daemon_history(const Engine& engine, Words& warnings) {
   const Config::History& config = engine.config().history;
   if (!engine.predictor() || !engine.predictor()->reads_history() || config.state.empty()) {
     return std::nullopt;
   }
-  const auto without = [&warnings](const Error& error) {
-    warnings.push_back("predicted without the daemon's history: " + error.message);
-    return std::nullopt;
-  };
   HistoryCapacity capacity;
   capacity.keys = config.keys;
-  const Result<uint64_t> base = journal_base_of(config.state);
-  if (!base) return without(base.error());
-  JobHistory history(capacity);
-  if (*base != 0) {
-    Result<JobHistory> saved = load_history(config.state, capacity);
-    if (!saved) return without(saved.error());
-    history = std::move(*saved);
+  Result<KeptHistory> kept = open_kept_history(config.state, capacity);
+  Status replayed = Done{};
+  if (kept && kept->journal) replayed = replay(*kept->journal, kept->history);
+  if (!kept || !replayed) {
+    const Error& error = kept ? replayed.error() : kept.error();
+    warnings.push_back("predicted without the daemon's history: " + error.message);
+    return std::nullopt;
   }
-  const Result<Replayed> replayed = replay_journal(config.state + ".journal", *base, history);
-  if (!replayed) return without(replayed.error());
-  return history;
+  return std::move(kept->history);
 }
 
 int run_one(const Options& options, const Words& words) {

@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/decision_output.h"
-#include "cli/progress.h"
 #include "cli/terminal.h"
 #include "shared/history/timeline.h"
+#include "shared/progress.h"
 
 namespace auspex::cli {
 namespace {

@@ -13,8 +13,8 @@
 #include "cli/feeder.h"
 #include "cli/job_order.h"
 #include "cli/number_options.h"
-#include "cli/progress.h"
 #include "cli/terminal.h"
+#include "shared/progress.h"
 
 namespace auspex::cli {
 namespace {

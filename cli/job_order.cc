@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/job_order.h"
+#include "shared/progress.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <numeric>
 #include <utility>
-
-#include "cli/progress.h"
 
 namespace auspex::cli {
 

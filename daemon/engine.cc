@@ -67,9 +67,10 @@ Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& con
   return RuntimePredictor::load(config.model);
 }
 
-Decision Engine::decide(const Submission& submission, const JobHistory* history) const {
+Decision Engine::decide(const Submission& submission, const HistoryRequest& request,
+                        const JobHistory* history) const {
   if (!predictor_) return auspex::decide(submission, nullptr, config_);
-  const Prediction prediction = predictor_->predict(submission, history);
+  const Prediction prediction = predictor_->predict(request, history);
   return auspex::decide(submission, &prediction, config_);
 }
 

@@ -19,9 +19,14 @@ class Engine {
   Engine(Config config, std::shared_ptr<const RuntimePredictor> predictor)
       : config_(std::move(config)), predictor_(std::move(predictor)) {}
 
-  // history: what is known when the job is submitted; null: nothing. Threads: any, while nobody
-  // changes it. Pure but for the clock that measures the prediction.
-  Decision decide(const Submission& submission, const JobHistory* history = nullptr) const;
+  // request: history_request_of() the submission. history: what is known when the job is submitted;
+  // null: nothing. Threads: any, while nobody changes it. Pure but for the clock that measures the
+  // prediction.
+  Decision decide(const Submission& submission, const HistoryRequest& request,
+                  const JobHistory* history) const;
+  Decision decide(const Submission& submission, const JobHistory* history = nullptr) const {
+    return decide(submission, history_request_of(submission), history);
+  }
 
   const Config& config() const { return config_; }
   const RuntimePredictor* predictor() const { return predictor_.get(); }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/history_store.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <utility>
 
 #include "shared/history/snapshot.h"
@@ -24,7 +25,7 @@ bool exists(const std::string& path) {
 
 Status renamed(const std::string& from, const std::string& to) {
   if (std::rename(from.c_str(), to.c_str()) == 0) return Done{};
-  return Error{to + ": " + std::strerror(errno)};
+  return system_error(to);
 }
 
 }  // namespace
@@ -58,8 +59,20 @@ bool HistoryStore::load_saved() {
   return base.ok();
 }
 
+// Two daemons on the same files would write over each other.
+bool HistoryStore::lock() {
+  const std::string path = options_.path + ".lock";
+  lock_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (lock_.get() >= 0 && ::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return true;
+  const bool taken = errno == EWOULDBLOCK;
+  options_.warn(
+      "history: " + (taken ? path + ": another daemon holds it" : system_error(path).message) +
+      "; kept in memory only");
+  return false;
+}
+
 void HistoryStore::open() {
-  if (!load_saved()) return;
+  if (!lock() || !load_saved()) return;
   const auto refuse = [this](const Error& error) {
     options_.warn("history: " + error.message + "; kept in memory only");
   };
@@ -204,7 +217,7 @@ Status HistoryStore::close() {
   if (Status saved = save_history(history_, options_.path); !saved) return saved;
   // All of it is saved now; one that stayed would be refused at the next start.
   if (::unlink(journal_path().c_str()) != 0) {
-    return Error{journal_path() + ": " + std::strerror(errno)};
+    return system_error(journal_path());
   }
   return Done{};
 }

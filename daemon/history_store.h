@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "shared/history/history.h"
-#include "shared/history/journal.h"
+#include "shared/history/kept.h"
 
 namespace auspex {
 
@@ -30,8 +30,9 @@ struct HistoryStoreOptions {
 
 class HistoryStore {
  public:
-  // What was kept, as far as it can be read: a file that is refused is set aside as PATH.refused,
-  // and a place that cannot be written means a history in memory only. Both are warned of.
+  // What was kept, as far as it can be read: a file that is refused is set aside as PATH.refused;
+  // a place that cannot be written, or that another daemon keeps, means a history in memory only.
+  // All are warned of.
   explicit HistoryStore(HistoryStoreOptions options);
   // Without close(): as if the process had been killed, once the journal is written.
   ~HistoryStore();
@@ -58,7 +59,8 @@ class HistoryStore {
   void open();
   bool load_saved();
   void set_aside(const std::string& path) const;
-  std::string journal_path() const { return options_.path + ".journal"; }
+  std::string journal_path() const { return journal_path_of(options_.path); }
+  bool lock();
   void write_until_stopped();
   bool write(const std::vector<HistoryEvent>& batch);
   Status fold_in();
@@ -66,6 +68,7 @@ class HistoryStore {
 
   HistoryStoreOptions options_;
   JobHistory history_;
+  FileDescriptor lock_;  // held while the files are ours
   bool keeps_ = false;
   uint64_t taken_ = 0, lost_ = 0;
 

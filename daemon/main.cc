@@ -11,7 +11,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 
-#include "daemon/model_watch.h"
 #include "daemon/reloader.h"
 #include "daemon/service.h"
 #include "ipc/server.h"
@@ -90,7 +89,7 @@ void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
     spdlog::info("reloaded");
     announce(loaded);
     server.permit(loaded.decide_uids);
-    if (config.model != service.model_path()) model.follow(config.model);
+    model.follow(config.model, loaded.model_file);
     service.use(loaded.engine);
   }
   sd_notify(0, "READY=1");
@@ -119,17 +118,19 @@ int run(const Options& options) {
   }
   announce(*loaded);
   const Config first = loaded->engine->config();
+  // Before anybody can connect: a call that waits for it would wait out its deadline.
+  auto history = open_history(first.history);
   auto server = ipc::Server::listen({first.socket, loaded->decide_uids});
   if (!server) {
     spdlog::error("{}", server.error().message);
     return 1;
   }
 
-  DecisionService service(options.config, loaded->engine, open_history(first.history));
+  DecisionService service(options.config, loaded->engine, std::move(history));
   service.report_on(server->get());
   Reloader reloader(options.config);
   ModelWatch model;
-  model.follow(first.model);
+  model.follow(first.model, loaded->model_file);
   Status watched = (*server)->watch(signal_fd, [&] { on_signal(signal_fd, **server, reloader); });
   if (watched) {
     watched = (*server)->watch(reloader.ready_fd(),

@@ -7,38 +7,36 @@
 
 #include <string>
 
+#include "shared/file.h"
+
 namespace auspex {
+
+struct FileIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;  // 0: nothing there
+  off_t size = 0;
+  timespec modified{};
+  bool operator==(const FileIdentity& other) const;
+};
+FileIdentity identity_of(const std::string& path);
 
 class ModelWatch {
  public:
   ModelWatch();
-  ~ModelWatch();
-  ModelWatch(const ModelWatch&) = delete;
-  ModelWatch& operator=(const ModelWatch&) = delete;
 
   // Readable every other second. -1: no timer is to be had, and only SIGHUP reloads.
-  int fd() const { return fd_; }
+  int fd() const { return timer_.get(); }
 
-  // From now on this file, as it stands there now.
-  void follow(const std::string& path);
+  // From now on this file. loaded: what stood there before it was loaded.
+  void follow(const std::string& path, const FileIdentity& loaded);
   // After fd() was readable: whether the file is another one than at the last look. One that is
   // not there is no other one.
   bool changed();
 
  private:
-  struct Identity {
-    dev_t device = 0;
-    ino_t inode = 0;
-    off_t size = 0;
-    timespec modified{};
-    bool operator==(const Identity& other) const;
-  };
-  // Inode 0: nothing there.
-  static Identity look(const std::string& path);
-
-  int fd_ = -1;
+  FileDescriptor timer_;
   std::string path_;
-  Identity seen_;
+  FileIdentity seen_;
 };
 
 }  // namespace auspex

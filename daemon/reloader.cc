@@ -15,6 +15,7 @@ Result<Loaded> load_engine(const std::string& config_path, bool model_required) 
   loaded.warnings = resolve_users(*config);
   loaded.decide_uids = decide_uids(*config, loaded.warnings);
 
+  loaded.model_file = identity_of(config->model);
   std::shared_ptr<const RuntimePredictor> predictor;
   if (auto found = load_predictor(*config)) {
     predictor = *found;

@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "daemon/engine.h"
+#include "daemon/model_watch.h"
 #include "shared/result.h"
 
 namespace auspex {
 
 struct Loaded {
   std::shared_ptr<const Engine> engine;
+  FileIdentity model_file;  // as it stood before it was read
   std::vector<uint32_t> decide_uids;
   std::vector<std::string> warnings;
 };

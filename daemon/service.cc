@@ -55,10 +55,8 @@ DecisionService::DecisionService(std::string config_path, std::shared_ptr<const 
       history_(history ? std::move(history)
                        : std::make_unique<HistoryStore>(HistoryStoreOptions{})) {}
 
-void DecisionService::decided(const ipc::DecideRequest& request) {
-  HistoryEvent event;
-  event.request = history_request_of(request.submission);
-  history_->take(event);
+void DecisionService::decided() {
+  history_->take({EventKind::kSubmitted, Ending::kDone, request_});
 }
 
 ipc::EventsReply DecisionService::take(const ipc::EventsRequest& request) {
@@ -68,7 +66,8 @@ ipc::EventsReply DecisionService::take(const ipc::EventsRequest& request) {
 
 ipc::DecideReply DecisionService::decide(const ipc::DecideRequest& request) {
   const auto start = std::chrono::steady_clock::now();
-  const Decision decision = engine_->decide(request.submission, &history_->history());
+  request_ = history_request_of(request.submission);
+  const Decision decision = engine_->decide(request.submission, request_, &history_->history());
   ++decisions_;
   changed_ += decision.changed();
   ++by_mode_[static_cast<size_t>(decision.mode)];

@@ -25,13 +25,12 @@ class DecisionService final : public ipc::Service {
   // `now` is the submission's own time, so that a past that is fed is decided as it would have
   // been.
   ipc::DecideReply decide(const ipc::DecideRequest& request) override;
-  void decided(const ipc::DecideRequest& request) override;
+  void decided() override;
   ipc::EventsReply take(const ipc::EventsRequest& request) override;
   std::string status_json() override;
 
   // The next request is decided by this one.
   void use(std::shared_ptr<const Engine> engine);
-  const std::string& model_path() const { return engine_->config().model; }
   void reload_failed() { ++failed_reloads_; }
   void report_on(const ipc::Server* server) { server_ = server; }
   Status close_history() { return history_->close(); }
@@ -42,6 +41,7 @@ class DecisionService final : public ipc::Service {
   std::string config_path_;
   std::shared_ptr<const Engine> engine_;
   std::unique_ptr<HistoryStore> history_;
+  HistoryRequest request_;  // of the decision made last
   const ipc::Server* server_ = nullptr;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   Histogram handling_, seen_by_plugin_;

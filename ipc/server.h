@@ -24,8 +24,9 @@ class Service {
  public:
   virtual ~Service() = default;
   virtual DecideReply decide(const DecideRequest& request) = 0;
-  // Called once the reply to a decision is on its way: nobody waits for what is done here.
-  virtual void decided(const DecideRequest& /*request*/) {}
+  // Called once the reply to the decision just made is on its way: nobody waits for what is done
+  // here.
+  virtual void decided() {}
   virtual EventsReply take(const EventsRequest& request) = 0;
   virtual std::string status_json() = 0;
 };
@@ -74,7 +75,7 @@ class Server {
   void serve(int fd, Service& service);
   bool serve_one(int fd, uint32_t uid, Service& service);
   Reply answer(const Request& request, uint32_t uid, Service& service);
-  static void follow_up(const Request& request, const Reply& reply, Service& service);
+  static void follow_up(const Reply& reply, Service& service);
   void drop(int fd);
 
   ServerOptions options_;

@@ -113,32 +113,27 @@ class Fp32 final : public NetworkBackend {
   Fp32Functions functions_;
 };
 
-struct Candidate {
+struct Variant {
   std::string_view name;
   Fp32Functions functions;
   bool runs;
 };
 
 // Fastest first.
-std::vector<Candidate> candidates() {
-  return {{"fp32-avx512",
-           {add_rows_avx512, laplace_cdf_avx512, sum_ratios_avx512, sum_decays_avx512},
+std::vector<Variant> variants() {
+  return {{"fp32-avx512", kFp32Avx512,
            __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
-          {"fp32-avx2",
-           {add_rows_avx2, laplace_cdf_avx2, sum_ratios_avx2, sum_decays_avx2},
-           __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
-          {"fp32-portable",
-           {add_rows_portable, laplace_cdf_portable, sum_ratios_portable, sum_decays_portable},
-           true}};
+          {"fp32-avx2", kFp32Avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+          {"fp32-portable", kFp32Portable, true}};
 }
 
 }  // namespace
 
 std::vector<std::string_view> available_backends() {
   std::vector<std::string_view> names;
-  for (const Candidate& candidate : candidates()) {
-    if (candidate.runs) names.push_back(candidate.name);
+  for (const Variant& variant : variants()) {
+    if (variant.runs) names.push_back(variant.name);
   }
   names.push_back("reference");
   return names;
@@ -146,10 +141,10 @@ std::vector<std::string_view> available_backends() {
 
 Result<std::unique_ptr<NetworkBackend>> make_backend(std::string_view name) {
   if (name == "reference") return make_reference();
-  for (const Candidate& candidate : candidates()) {
-    if (candidate.runs && (name == "auto" || name == candidate.name)) {
+  for (const Variant& variant : variants()) {
+    if (variant.runs && (name == "auto" || name == variant.name)) {
       return std::unique_ptr<NetworkBackend>(
-          std::make_unique<Fp32>(candidate.name, candidate.functions));
+          std::make_unique<Fp32>(variant.name, variant.functions));
     }
   }
   std::string message = "backend \"" + std::string(name) + "\" does not run here; these do:";

@@ -11,8 +11,8 @@ namespace {
 // Eight rows per pass: y is loaded and stored once for eight rows instead of once for each, which
 // halves the traffic of this memory-bound sum. The compiler vectorises over j.
 template <bool kScaled>
-inline void add_rows_body(const float* const* rows, const float* factors, uint32_t count,
-                          uint32_t width, float* __restrict y) {
+inline void add_rows_of(const float* const* rows, const float* factors, uint32_t count,
+                        uint32_t width, float* __restrict y) {
   uint32_t k = 0;  // [0, count)
   for (; k + 8 <= count; k += 8) {
     const float* __restrict r0 = rows[k];
@@ -56,9 +56,8 @@ inline float exp_minus(float a) {
 constexpr uint32_t kLanes = 16;
 
 // x: [points], points a multiple of kLanes; v, inverse_scale, weight: [count] -> cdf [points]
-inline void laplace_cdf_body(const float* x, uint32_t points, const float* v,
-                             const float* inverse_scale, const float* weight, uint32_t count,
-                             float* cdf) {
+inline void laplace_cdf(const float* x, uint32_t points, const float* v, const float* inverse_scale,
+                        const float* weight, uint32_t count, float* cdf) {
   for (uint32_t k = 0; k < points; k += kLanes) {
     float sums[kLanes] = {};
     for (uint32_t i = 0; i < count; ++i) {
@@ -74,9 +73,8 @@ inline void laplace_cdf_body(const float* x, uint32_t points, const float* v,
 
 // s, inverse_s: [points], points a multiple of kLanes; v, inverse_v, weight: [count] -> sum
 // [points]: sum[k] = sum_i weight[i] * min/max(s[k], v[i])
-inline void sum_ratios_body(const float* s, const float* inverse_s, uint32_t points, const float* v,
-                            const float* inverse_v, const float* weight, uint32_t count,
-                            float* sum) {
+inline void sum_ratios(const float* s, const float* inverse_s, uint32_t points, const float* v,
+                       const float* inverse_v, const float* weight, uint32_t count, float* sum) {
   for (uint32_t k = 0; k < points; k += kLanes) {
     float sums[kLanes] = {};
     for (uint32_t i = 0; i < count; ++i) {
@@ -91,9 +89,8 @@ inline void sum_ratios_body(const float* s, const float* inverse_s, uint32_t poi
 
 // x: [points], points a multiple of kLanes; v, inverse_scale, weight: [count] -> sum [points]:
 // sum[k] = sum_i weight[i] * exp(-|x[k] - v[i]| / scale[i])
-inline void sum_decays_body(const float* x, uint32_t points, const float* v,
-                            const float* inverse_scale, const float* weight, uint32_t count,
-                            float* sum) {
+inline void sum_decays(const float* x, uint32_t points, const float* v, const float* inverse_scale,
+                       const float* weight, uint32_t count, float* sum) {
   for (uint32_t k = 0; k < points; k += kLanes) {
     float sums[kLanes] = {};
     for (uint32_t i = 0; i < count; ++i) {
@@ -102,6 +99,15 @@ inline void sum_decays_body(const float* x, uint32_t points, const float* v,
       }
     }
     for (uint32_t j = 0; j < kLanes; ++j) sum[k + j] = sums[j];
+  }
+}
+
+inline void add_rows(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
+                     float* y) {
+  if (factors == nullptr) {
+    add_rows_of<false>(rows, factors, count, width, y);
+  } else {
+    add_rows_of<true>(rows, factors, count, width, y);
   }
 }
 

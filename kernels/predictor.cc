@@ -21,11 +21,10 @@ Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::with(
       new RuntimePredictor(std::move(model), std::move(*backend)));
 }
 
-Prediction RuntimePredictor::predict(const Submission& submission,
+Prediction RuntimePredictor::predict(const HistoryRequest& request,
                                      const JobHistory* history) const {
   static const JobHistory kFirstDay({.keys = 1, .in_flight = 1});
   const auto start = std::chrono::steady_clock::now();
-  const HistoryRequest request = history_request_of(submission);
   HistoryView view;
   if (reads_history()) {
     (history != nullptr ? *history : kFirstDay).view(request, request.submit_s, view);

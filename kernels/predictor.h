@@ -23,7 +23,7 @@ class RuntimePredictor {
   // What the history says is part of the prediction if the model was trained with one; null, or one
   // that knows nothing: as on a site's first day. Threads: any, while nobody changes the history.
   // Clipped to the submission's own limit.
-  Prediction predict(const Submission& submission, const JobHistory* history = nullptr) const;
+  Prediction predict(const HistoryRequest& request, const JobHistory* history = nullptr) const;
 
   // The same from what the history kept, at a moment of the caller's choice: without latency.
   Prediction predict(const HistoryRequest& request, const HistoryView& view) const;

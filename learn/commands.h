@@ -2,6 +2,7 @@
 // The commands of auspex-learn, which the auspex command hands over to.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "learn/dataset.h"
@@ -20,6 +21,9 @@ int follow_command(int argc, char** argv);
 
 // "auspex COMMAND: MESSAGE" on stderr; returns kBadInput.
 int fail(const std::string& command, const std::string& message);
+
+// nullopt: go on. Otherwise the command is over with this exit code.
+std::optional<int> parse(CLI::App& app, const std::string& command, int argc, char** argv);
 
 struct HistoryArguments {
   HistorySource source;

@@ -16,13 +16,10 @@
 namespace auspex {
 namespace {
 
-// Positions among the view's candidates; the names are kCandidateNames'.
-constexpr size_t kSignatureLast = 0, kUserLast = 5, kUserLastTwo = 7;
-
 constexpr double kNoLimitS = 366 * 86400.0;
 
-double candidate_s(const HistoryView& view, size_t candidate, double otherwise_s) {
-  const float log_s = view.log_s[kPastItems + candidate];
+double candidate_s(const HistoryView& view, Candidate candidate, double otherwise_s) {
+  const float log_s = view.log_s[kPastItems + static_cast<size_t>(candidate)];
   return std::isnan(log_s) ? otherwise_s : std::max(1.0, std::exp(static_cast<double>(log_s)));
 }
 
@@ -114,8 +111,9 @@ class Playing {
     if (p.mean_s) mean_.add(*p.mean_s, runtime_s);
     // Without a limit the longest that is asked for stands for it.
     limit_.add(std::min(limit_s, kNoLimitS), runtime_s);
-    last2_.add(candidate_s(view_, kUserLastTwo, limit_s), runtime_s);
-    last_signature_.add(candidate_s(view_, kSignatureLast, candidate_s(view_, kUserLast, limit_s)),
+    last2_.add(candidate_s(view_, Candidate::kUserLastTwo, limit_s), runtime_s);
+    last_signature_.add(candidate_s(view_, Candidate::kSignatureLast,
+                                    candidate_s(view_, Candidate::kUserLast, limit_s)),
                         runtime_s);
     ScoredJob scored{median_s, runtime_s, limit_s, accuracy_of(p.accuracy_point_s, runtime_s),
                      p.confidence.value_or(std::numeric_limits<double>::quiet_NaN())};

@@ -40,8 +40,8 @@ struct Evaluation {
   Scores last_signature;      // the last runtime of the same signature; of the user without one
   double rmse_of_mean_h = 0;  // of the distribution's mean, which is what squares ask for
   double confident_half_accuracy = 0;  // of the half of the jobs with the most confidence
-  std::array<Coverage, kCoverageLevels.size()> raw;      // the network's quantiles as limits
-  std::array<Coverage, kCoverageLevels.size()> applied;  // after calibration
+  std::array<Coverage, kCoverageLevels.size()> raw;        // the network's quantiles as limits
+  std::array<Coverage, kCoverageLevels.size()> applied;    // after calibration
   std::array<std::string, kCoverageLevels.size()> recipe;  // in use at the end
   // Node-hours of the limits that the default configuration would apply in mode guarded (0.9
   // quantile x margin, rounded up), against those of the users' limits.

@@ -114,14 +114,7 @@ int evaluate_command(int argc, char** argv) {
   CLI::App app("A model's accuracy against the baselines, in the order of time.",
                "auspex evaluate");
   declare(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    return fail("evaluate", error.what());
-  }
+  if (const auto code = parse(app, "evaluate", argc, argv)) return *code;
   const Status done = run(options);
   return done ? 0 : fail("evaluate", done.error().message);
 }

@@ -17,9 +17,12 @@ Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const Fit
     return Error{"training: " + std::to_string(known.size()) + " usable jobs are too few, " +
                  std::to_string(kMinTrainJobs) + " are needed"};
   }
-  const size_t learned = std::min<size_t>(known.size(), options.window);
-  const int64_t from_s = known[known.size() - learned].request.submit_s;
-  known.erase(known.begin(), known.end() - static_cast<std::ptrdiff_t>(learned));
+  known.erase(known.begin(), known.end() - static_cast<std::ptrdiff_t>(
+                                               std::min<size_t>(known.size(), options.window)));
+  FittedPointer out;
+  out.jobs = known.size();
+  out.first_s = known.front().request.submit_s;
+  out.last_s = known.back().request.submit_s;
   const Vocabulary vocabulary = Vocabulary::of(known, options.ids);
   known = {};
 
@@ -30,7 +33,7 @@ Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const Fit
       play(jobs, options.until_s, history,
            [&](Moment, uint32_t index, int64_t now_s, const JobHistory& known_then) -> Status {
              const HistoryJob& job = jobs[index];
-             if (job.request.submit_s < from_s || job.end_s >= options.until_s) return Done{};
+             if (job.request.submit_s < out.first_s || job.end_s >= options.until_s) return Done{};
              known_then.view(job.request, now_s, view);
              examples.add(job, view);
              return Done{};
@@ -39,8 +42,6 @@ Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const Fit
 
   PointerTrainer trainer(vocabulary, options.training);
   if (Status fitted = trainer.fit(examples, progress); !fitted) return fitted.error();
-  FittedPointer out;
-  out.jobs = learned;
   vocabulary.describe(out.content);
   trainer.describe(out.content);
   return out;

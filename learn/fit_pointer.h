@@ -23,8 +23,9 @@ struct FitOptions {
 };
 
 struct FittedPointer {
-  ModelContent content;  // without trained_on and created_s
-  size_t jobs = 0;       // learned from
+  ModelContent content;             // without trained_on and created_s
+  size_t jobs = 0;                  // learned from
+  int64_t first_s = 0, last_s = 0;  // their submissions, seconds since the epoch
 };
 
 // jobs: by submit time. Memory: about 2.5 kB for each job of the window.

@@ -9,7 +9,7 @@
 #include "learn/commands.h"
 #include "learn/follower.h"
 #include "shared/config_yaml.h"
-#include "shared/history/snapshot.h"
+#include "shared/history/kept.h"
 
 namespace auspex {
 namespace {
@@ -26,32 +26,46 @@ void print(const FollowPass& pass) {
   std::fflush(stdout);
 }
 
-// The saved history and the journal that goes on from it. The daemon replaces both now and then,
-// one after the other: for a moment they may not belong together.
-Result<JournalReader> open_together(const Config& config, Follower& follower) {
-  constexpr int kTries = 20;
-  for (int attempt = 1;; ++attempt) {
-    const Result<uint64_t> base = journal_base_of(config.history.state);
-    if (!base) return base.error();
-    Result<JournalReader> journal = JournalReader::open(config.history.state + ".journal");
-    if (!journal) return journal.error();
-    if (journal->base() == *base) {
-      HistoryCapacity capacity;
-      capacity.keys = config.history.keys;
-      if (*base == 0) {
-        follower.use(JobHistory(capacity));
-        return journal;
-      }
-      Result<JobHistory> history = load_history(config.history.state, capacity);
-      if (history) {
-        follower.use(std::move(*history));
-        return journal;
-      }
-      if (attempt == kTries) return history.error();
-    } else if (attempt == kTries) {
-      return Error{config.history.state + ": its journal goes on from another saved history"};
+Result<KeptHistory> open(const Config& config) {
+  HistoryCapacity capacity;
+  capacity.keys = config.history.keys;
+  return open_kept_history(config.history.state, capacity);
+}
+
+// Everything that the journal holds by now.
+Status take_all(JournalReader& journal, Follower& follower) {
+  constexpr size_t kBlock = 1024;
+  for (;;) {
+    const Result<std::vector<HistoryEvent>> events = journal.read(kBlock);
+    if (!events) return events.error();
+    if (events->empty()) return Done{};
+    for (const HistoryEvent& event : *events) {
+      if (Status taken = follower.take(event, print); !taken) return taken;
     }
-    ::usleep(100'000);
+  }
+}
+
+Status learn_what_is_there(const Config& config, Follower& follower) {
+  Result<KeptHistory> kept = open(config);
+  if (!kept) return kept.error();
+  follower.use(std::move(kept->history));
+  if (!kept->journal) return Done{};
+  return take_all(*kept->journal, follower);
+}
+
+// A daemon that ends takes its journal away; the next one brings another.
+Status follow(const Config& config, Follower& follower) {
+  constexpr unsigned kPollS = 2;
+  for (;; ::sleep(kPollS)) {
+    Result<KeptHistory> kept = open(config);
+    if (!kept || !kept->journal) continue;
+    follower.use(std::move(kept->history));
+    do {
+      if (Status taken = take_all(*kept->journal, follower); !taken) return taken;
+      ::sleep(kPollS);
+    } while (!kept->journal->replaced());
+    // What was still written before it was replaced.
+    if (Status taken = take_all(*kept->journal, follower); !taken) return taken;
   }
 }
 
@@ -65,26 +79,7 @@ Status run(const Options& options) {
   learner.model = config->model;
   Result<std::unique_ptr<Follower>> follower = Follower::start(learner);
   if (!follower) return follower.error();
-  Result<JournalReader> journal = open_together(*config, **follower);
-  if (!journal) return journal.error();
-  for (;;) {
-    constexpr size_t kBlock = 1024;
-    const Result<std::vector<HistoryEvent>> events = journal->read(kBlock);
-    if (!events) return events.error();
-    for (const HistoryEvent& event : *events) {
-      if (Status taken = (*follower)->take(event, print); !taken) return taken;
-    }
-    if (!events->empty()) continue;
-    if (journal->replaced()) {
-      Result<JournalReader> next = open_together(*config, **follower);
-      if (!next) return next.error();
-      journal = std::move(next);
-      continue;
-    }
-    if (!options.follow) return Done{};
-    constexpr unsigned kPollS = 2;
-    ::sleep(kPollS);
-  }
+  return options.follow ? follow(*config, **follower) : learn_what_is_there(*config, **follower);
 }
 
 }  // namespace
@@ -107,14 +102,7 @@ int follow_command(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--seed", options.learner.training.seed, "of the order of learning")
       ->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    return fail("learn", error.what());
-  }
+  if (const auto code = parse(app, "learn", argc, argv)) return *code;
   const Status done = run(options);
   return done ? 0 : fail("learn", done.error().message);
 }

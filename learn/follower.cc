@@ -10,7 +10,7 @@ namespace {
 uint64_t key_of(const HistoryRequest& request) {
   const uint64_t signature =
       history_keys(request.features)[static_cast<size_t>(HistoryKey::kSignature)];
-  return pattern_key(signature, static_cast<uint64_t>(request.submit_s) + 1);
+  return in_flight_key(signature, request.submit_s);
 }
 
 }  // namespace

@@ -7,13 +7,25 @@
 #include <utility>
 
 #include "learn/commands.h"
-#include "learn/progress_line.h"
+#include "shared/progress.h"
 
 namespace auspex {
 
 int fail(const std::string& command, const std::string& message) {
   std::fprintf(stderr, "auspex %s: %s\n", command.c_str(), message.c_str());
   return kBadInput;
+}
+
+std::optional<int> parse(CLI::App& app, const std::string& command, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return std::nullopt;
+  } catch (const CLI::CallForHelp&) {
+    std::fputs(app.help().c_str(), stdout);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return fail(command, error.what());
+  }
 }
 
 void declare_history(CLI::App& app, HistoryArguments& arguments) {
@@ -28,12 +40,13 @@ Result<History> read_with_progress(const std::string& command, HistoryArguments&
   const Result<JobFormat> format = parse_job_format(arguments.format);
   if (!format) return format.error();
   arguments.source.format = *format;
-  ProgressLine line("reading");
-  arguments.source.read.progress = [&line](const ReadProgress& progress) {
-    line.show(progress.share(), static_cast<double>(progress.rows), "rows");
-  };
-  Result<History> history = read_history(arguments.source);
-  line.clear();
+  Result<History> history = [&] {
+    Progress progress("reading", 0);
+    arguments.source.read.progress = [&progress](const ReadProgress& at) {
+      progress.show(at.rows, at.share());
+    };
+    return read_history(arguments.source);
+  }();
   if (!history) return history.error();
   for (const std::string& complaint : history->report.complaints) {
     std::fprintf(stderr, "auspex %s: warning: %s\n", command.c_str(), complaint.c_str());

@@ -15,9 +15,9 @@
 
 #include "learn/commands.h"
 #include "learn/fit_pointer.h"
-#include "learn/progress_line.h"
 #include "learn/trainer.h"
 #include "shared/model_file.h"
+#include "shared/progress.h"
 
 namespace auspex {
 namespace {
@@ -76,15 +76,22 @@ std::string day(int64_t time_s) {
   return text;
 }
 
+struct Trained {
+  ModelContent content;
+  size_t jobs = 0;
+  int64_t first_s = 0, last_s = 0;  // their submissions, seconds since the epoch
+  nlohmann::json details;           // what the network's own training says of itself
+  std::string summary;
+};
+
 // One line for people who look at the model later: which files, how many jobs, from when to when.
-std::string description(const Options& options, size_t learned, const HistoryJob& first,
-                        const HistoryJob& last) {
+std::string description(const Options& options, const Trained& trained) {
   std::string text;
   for (const std::string& path : options.history.source.paths) {
     text += (text.empty() ? "" : ", ") + std::filesystem::path(path).filename().string();
   }
-  return text + ": " + std::to_string(learned) + " jobs, " + day(first.request.submit_s) + " to " +
-         day(last.request.submit_s);
+  return text + ": " + std::to_string(trained.jobs) + " jobs, " + day(trained.first_s) + " to " +
+         day(trained.last_s);
 }
 
 // Source: reproducible-builds.org, SOURCE_DATE_EPOCH: equal inputs can give equal files.
@@ -100,32 +107,29 @@ Status check_out(const std::string& path) {
   return Error{path + ": no file can be written there"};
 }
 
-struct Trained {
-  ModelContent content;
-  size_t jobs = 0;
-  nlohmann::json details;  // what the network's own training says of itself
-  std::string summary;
-};
+double share_of(uint32_t epoch, uint64_t done, uint64_t jobs, uint32_t epochs) {
+  return (epoch - 1 + static_cast<double>(done) / static_cast<double>(jobs)) / epochs;
+}
 
 Result<Trained> train_mlp(const Options& options, const std::vector<HistoryJob>& jobs) {
   const Vocabulary vocabulary = Vocabulary::of(jobs);
-  ProgressLine line("training");
+  std::optional<Progress> line(std::in_place, "training", 0);
   const bool terminal = isatty(STDERR_FILENO) == 1;
   Result<TrainedNetwork> network =
       train_network(jobs, vocabulary, options.mlp, [&](const TrainProgress& p) {
-        const double epochs =
-            p.epoch - 1 + static_cast<double>(p.jobs_done) / static_cast<double>(p.jobs);
-        line.show(epochs / options.mlp.epochs, epochs * static_cast<double>(p.jobs), "jobs",
-                  "epoch " + std::to_string(p.epoch));
+        line->show((p.epoch - 1) * p.jobs + p.jobs_done,
+                   share_of(p.epoch, p.jobs_done, p.jobs, options.mlp.epochs));
         if (p.epoch_ended && !terminal) {
           std::fprintf(stderr, "epoch %u: loss %.4f, validation %.4f%s\n", p.epoch, p.train_loss,
                        p.validation_loss, p.best ? ", best" : "");
         }
       });
-  line.clear();
+  line.reset();
   if (!network) return network.error();
   Trained trained;
   trained.jobs = jobs.size();
+  trained.first_s = jobs.front().request.submit_s;
+  trained.last_s = jobs.back().request.submit_s;
   vocabulary.describe(trained.content);
   trained.content.layers = std::move(network->layers);
   trained.details = {{"epochs", network->epochs},
@@ -143,19 +147,19 @@ Result<Trained> train_pointer(const Options& options, const std::vector<HistoryJ
   FitOptions fit = options.pointer;
   fit.until_s = until_s;
   fit.ids = !options.no_ids;
-  ProgressLine line("training");
+  std::optional<Progress> line(std::in_place, "training", 0);
   double loss = 0;
   Result<FittedPointer> fitted = fit_pointer(jobs, fit, [&](const PointerProgress& p) {
-    const double epochs =
-        p.epoch - 1 + static_cast<double>(p.jobs_done) / static_cast<double>(p.jobs);
     loss += 0.01 * (p.loss - loss);
-    line.show(epochs / fit.training.epochs, epochs * static_cast<double>(p.jobs), "jobs",
-              "epoch " + std::to_string(p.epoch) + "/" + std::to_string(fit.training.epochs));
+    line->show((p.epoch - 1) * p.jobs + p.jobs_done,
+               share_of(p.epoch, p.jobs_done, p.jobs, fit.training.epochs));
   });
-  line.clear();
+  line.reset();
   if (!fitted) return fitted.error();
   Trained trained;
   trained.jobs = fitted->jobs;
+  trained.first_s = fitted->first_s;
+  trained.last_s = fitted->last_s;
   trained.content = std::move(fitted->content);
   trained.details = {{"epochs", fit.training.epochs}, {"loss", loss}};
   char text[100];
@@ -168,17 +172,14 @@ Result<Trained> train(Options& options) {
   if (Status writable = check_out(options.out); !writable) return writable.error();
   Result<History> history = read_with_progress("train", options.history);
   if (!history) return history.error();
-  std::vector<HistoryJob> jobs = std::move(history->jobs);
-  const int64_t until_s = submit_point_s(jobs, options.until_fraction);
-  const bool pointer = options.network == "pointer";
-  if (!pointer) jobs = completed_before(jobs, until_s);
-  Result<Trained> trained =
-      pointer ? train_pointer(options, jobs, until_s) : train_mlp(options, jobs);
+  const int64_t until_s = submit_point_s(history->jobs, options.until_fraction);
+  Result<Trained> trained = options.network == "pointer"
+                                ? train_pointer(options, history->jobs, until_s)
+                                : train_mlp(options, completed_before(history->jobs, until_s));
   if (!trained) {
     return Error{options.history.source.paths.front() + ": " + trained.error().message};
   }
-  if (pointer) jobs = completed_before(jobs, until_s);
-  trained->content.trained_on = description(options, trained->jobs, jobs.front(), jobs.back());
+  trained->content.trained_on = description(options, *trained);
   trained->content.created_s = creation_time_s();
   if (Status written = write_model_file(options.out, trained->content); !written) {
     return written.error();
@@ -206,14 +207,7 @@ int train_command(int argc, char** argv) {
   Options options;
   CLI::App app("Fits a runtime model on a site's history.", "auspex train");
   declare(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    return fail("train", error.what());
-  }
+  if (const auto code = parse(app, "train", argc, argv)) return *code;
   options.pointer.training.seed = options.mlp.seed;
   options.pointer.training.threads = options.mlp.threads;
   if (options.epochs) options.mlp.epochs = options.pointer.training.epochs = *options.epochs;

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/model_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 
+#include "shared/file.h"
 #include "shared/mixture.h"
 #include "shared/model_format.h"
 #include "shared/model_generated.h"
@@ -31,33 +28,19 @@ std::string short_id(uint64_t checksum) {
   return std::string(text, 8);
 }
 
-bool read_all(int fd, uint8_t* data, size_t size) {
-  while (size > 0) {
-    const ssize_t received = ::read(fd, data, size);
-    if (received < 0 && errno == EINTR) continue;
-    if (received <= 0) return false;
-    data += received;
-    size -= static_cast<size_t>(received);
-  }
-  return true;
-}
-
 }  // namespace
 
 Result<std::shared_ptr<const ModelFile>> ModelFile::open(const std::string& path) {
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return system_error(path);
-  struct stat info {};
-  if (::fstat(file.get(), &info) != 0) return system_error(path);
-  if (!S_ISREG(info.st_mode)) return Error{path + ": not a regular file"};
-  const auto size = static_cast<size_t>(info.st_size);
+  const Result<RegularFile> file = open_regular(path);
+  if (!file) return file.error();
+  const auto size = static_cast<size_t>(file->bytes);
   if (size < sizeof(ModelHeader)) {
     return Error{path + ": truncated: " + std::to_string(size) + " bytes, a model has more"};
   }
   auto model = with_memory(size, path);
   if (!model) return model.error();
   auto* memory = const_cast<uint8_t*>((*model)->memory_);
-  if (!read_all(file.get(), memory, size)) {
+  if (read_at(file->file.get(), memory, size, 0) != static_cast<ssize_t>(size)) {
     return Error{path + ": truncated while it was read"};
   }
   ::mprotect(memory, size, PROT_READ);

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include <bit>
-#include <cstdlib>
 #include <cstring>
 
+#include "shared/file.h"
 #include "shared/model_file.h"
 #include "shared/model_format.h"
 #include "shared/model_generated.h"
@@ -82,18 +79,6 @@ flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
   return b.Release();
 }
 
-bool write_all(int fd, const void* data, size_t size) {
-  const auto* at = static_cast<const uint8_t*>(data);
-  while (size > 0) {
-    const ssize_t written = ::write(fd, at, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    at += written;
-    size -= static_cast<size_t>(written);
-  }
-  return true;
-}
-
 }  // namespace
 
 std::vector<uint8_t> model_bytes(const ModelContent& content) {
@@ -111,19 +96,10 @@ std::vector<uint8_t> model_bytes(const ModelContent& content) {
 
 Status write_model_file(const std::string& path, const ModelContent& content) {
   const std::vector<uint8_t> bytes = model_bytes(content);
-  std::string temporary = path + ".XXXXXX";
-  FileDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (file.get() < 0) return system_error(path);
-  const bool written = ::fchmod(file.get(), 0644) == 0 &&
-                       write_all(file.get(), bytes.data(), bytes.size()) &&
-                       ::fsync(file.get()) == 0 && file.close() == 0 &&
-                       ::rename(temporary.c_str(), path.c_str()) == 0;
-  if (!written) {
-    const Error error = system_error(path);
-    ::unlink(temporary.c_str());
-    return error;
-  }
-  return Done{};
+  Result<ReplacingFile> file = ReplacingFile::create(path);
+  if (!file) return file.error();
+  if (!write_at(file->fd(), bytes.data(), bytes.size(), 0)) return system_error(path);
+  return file->replace();
 }
 
 }  // namespace auspex

@@ -23,7 +23,7 @@ struct Prediction {
   std::optional<double> confidence;  // expected min/max of accuracy point and runtime, 0 to 1
   std::string model;                 // short id of the model file
   std::string backend;               // the kernel that ran: "reference", "fp32-avx2", ...
-  double latency_us = 0;             // encoding and network
+  double latency_us = 0;             // history, encoding and network
 
   // Linear in log(runtime) between the trained levels; the outermost level beyond them.
   double quantile_s(double level) const;

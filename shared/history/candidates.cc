@@ -18,6 +18,10 @@ float median_of(std::span<float> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
+constexpr size_t at(Candidate candidate) {
+  return static_cast<size_t>(candidate);
+}
+
 }  // namespace
 
 uint32_t FoundHistory::kept(HistoryKey kind) const {
@@ -27,6 +31,29 @@ uint32_t FoundHistory::kept(HistoryKey kind) const {
 
 const Past& FoundHistory::past(HistoryKey kind, uint32_t back) const {
   return table[static_cast<size_t>(kind)]->past(*of(kind), back);
+}
+
+float log_limit_of(double limit_s) {
+  constexpr double kWeekS = 7 * 86400;
+  return static_cast<float>(std::log(std::isfinite(limit_s) ? std::max(limit_s, 1.0) : kWeekS));
+}
+
+FoundHistory find_history(const HistoryRequest& request, const HistoryKeys& keys,
+                          const std::vector<KeyTable>& tables) {
+  constexpr auto kUser = static_cast<size_t>(HistoryKey::kUser);
+  constexpr auto kPattern = static_cast<size_t>(HistoryKey::kPattern);
+  FoundHistory found;
+  found.keys = keys;
+  for (size_t kind = 0; kind < kHistoryKeys; ++kind) {
+    if (kind == kPattern && found.slot[kUser] != nullptr) {
+      found.keys[kPattern] = pattern_key(keys[static_cast<size_t>(HistoryKey::kSignature)],
+                                         found.slot[kUser]->last_signature);
+    }
+    found.table[kind] = &tables[kind];
+    found.slot[kind] = tables[kind].find(found.keys[kind]);
+  }
+  found.log_limit_s = log_limit_of(request.limit_s);
+  return found;
 }
 
 std::array<float, kCandidates> candidates_of(const FoundHistory& found) {
@@ -47,23 +74,25 @@ std::array<float, kCandidates> candidates_of(const FoundHistory& found) {
   if (const std::span<float> of_signature = values(HistoryKey::kSignature); !of_signature.empty()) {
     float sum = 0;
     for (const float value : of_signature) sum += value;
-    out[0] = of_signature.front();
-    out[1] = sum / static_cast<float>(of_signature.size());
-    out[3] = *std::max_element(of_signature.begin(), of_signature.end());
-    out[4] = *std::min_element(of_signature.begin(), of_signature.end());
-    out[2] = median_of(of_signature);
+    out[at(Candidate::kSignatureLast)] = of_signature.front();
+    out[at(Candidate::kSignatureMean)] = sum / static_cast<float>(of_signature.size());
+    out[at(Candidate::kSignatureMax)] = *std::max_element(of_signature.begin(), of_signature.end());
+    out[at(Candidate::kSignatureMin)] = *std::min_element(of_signature.begin(), of_signature.end());
+    out[at(Candidate::kSignatureMedian)] = median_of(of_signature);
   }
   if (const std::span<float> of_user = values(HistoryKey::kUser); !of_user.empty()) {
-    out[5] = of_user[0];
-    out[7] = of_user.size() == 1 ? of_user[0]
-                                 : std::log((std::exp(of_user[0]) + std::exp(of_user[1])) / 2);
-    out[6] = median_of(of_user);
-    out[11] = found.log_limit_s + found.of(HistoryKey::kUser)->used_share_log;
+    out[at(Candidate::kUserLast)] = of_user[0];
+    out[at(Candidate::kUserLastTwo)] =
+        of_user.size() == 1 ? of_user[0]
+                            : std::log((std::exp(of_user[0]) + std::exp(of_user[1])) / 2);
+    out[at(Candidate::kUserMedian)] = median_of(of_user);
+    out[at(Candidate::kUserShare)] =
+        found.log_limit_s + found.of(HistoryKey::kUser)->used_share_log;
   }
-  out[8] = found.log_limit_s;
-  out[9] = last(HistoryKey::kUserLimit);
-  out[10] = last(HistoryKey::kUserCpus);
-  out[12] = median_of(values(HistoryKey::kRequest));
+  out[at(Candidate::kLimit)] = found.log_limit_s;
+  out[at(Candidate::kUserLimitLast)] = last(HistoryKey::kUserLimit);
+  out[at(Candidate::kUserCpusLast)] = last(HistoryKey::kUserCpus);
+  out[at(Candidate::kRequestMedian)] = median_of(values(HistoryKey::kRequest));
   // Nobody's job runs longer than the limit that the user asked for.
   for (float& value : out) value = std::min(value, found.log_limit_s);
   return out;

@@ -11,6 +11,7 @@ namespace auspex {
 
 // The slots that a request finds, nullptr where there is none, and its own figures.
 struct FoundHistory {
+  HistoryKeys keys{};
   std::array<const KeySlot*, kHistoryKeys> slot{};
   std::array<const KeyTable*, kHistoryKeys> table{};
   float log_limit_s = 0;
@@ -20,9 +21,14 @@ struct FoundHistory {
   const Past& past(HistoryKey kind, uint32_t back) const;
 };
 
-FoundHistory find_history(const HistoryRequest& request, const std::vector<KeyTable>& tables);
+// The log of the limit; of a week when there is none. Source: our choice, the common MaxTime.
+float log_limit_of(double limit_s);
 
-// In the order of kCandidateNames. Natural log of seconds; NaN where the history says nothing.
+// keys: history_keys() of the request. tables: index HistoryKey.
+FoundHistory find_history(const HistoryRequest& request, const HistoryKeys& keys,
+                          const std::vector<KeyTable>& tables);
+
+// Index: Candidate. Natural log of seconds; NaN where the history says nothing.
 std::array<float, kCandidates> candidates_of(const FoundHistory& found);
 
 }  // namespace auspex

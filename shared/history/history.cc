@@ -7,56 +7,23 @@
 #include "shared/history/candidates.h"
 
 namespace auspex {
-namespace {
-
-float log_limit_of(double limit_s) {
-  // A job without a limit is seen as one of a week. Source: our choice, the common MaxTime.
-  constexpr double kWeekS = 7 * 86400;
-  return static_cast<float>(std::log(std::isfinite(limit_s) ? std::max(limit_s, 1.0) : kWeekS));
-}
-
-// Jobs in flight are found again by what was submitted when: at submission there is no job id.
-// Never 0, whatever the second.
-uint64_t in_flight_key(uint64_t signature, int64_t submit_s) {
-  return pattern_key(signature, static_cast<uint64_t>(submit_s) << 1 | 1);
-}
-
-}  // namespace
-
 JobHistory::JobHistory(const HistoryCapacity& capacity) : capacity_(capacity) {
   for (const uint32_t ring : kPastPerKey) tables_.emplace_back(ring, capacity.keys);
 }
 
-FoundHistory find_history(const HistoryRequest& request, const std::vector<KeyTable>& tables) {
-  FoundHistory found;
-  std::array<uint64_t, kHistoryKeys> keys = history_keys(request.features);
-  constexpr auto kUser = static_cast<size_t>(HistoryKey::kUser);
-  constexpr auto kPattern = static_cast<size_t>(HistoryKey::kPattern);
-  for (size_t kind = 0; kind < kHistoryKeys; ++kind) {
-    if (kind == kPattern && found.slot[kUser] != nullptr) {
-      keys[kPattern] = pattern_key(keys[static_cast<size_t>(HistoryKey::kSignature)],
-                                   found.slot[kUser]->last_signature);
-    }
-    found.table[kind] = &tables[kind];
-    found.slot[kind] = tables[kind].find(keys[kind]);
-  }
-  found.log_limit_s = log_limit_of(request.limit_s);
-  return found;
-}
-
 void JobHistory::view(const HistoryRequest& request, int64_t now_s, HistoryView& out) const {
-  view_of(request, find_history(request, tables_), now_s, out);
+  view_of(request, find_history(request, history_keys(request.features), tables_), now_s, out);
 }
 
 void JobHistory::submitted(const HistoryRequest& request) {
   newest_s_ = std::max(newest_s_, request.submit_s);
-  const std::array<uint64_t, kHistoryKeys> keys = history_keys(request.features);
+  const HistoryKeys keys = history_keys(request.features);
   const uint64_t signature = keys[static_cast<size_t>(HistoryKey::kSignature)];
   if (signature == 0) return;
 
   const auto [job, fresh] = remember(in_flight_key(signature, request.submit_s));
   if (fresh) {
-    const FoundHistory found = find_history(request, tables_);
+    const FoundHistory found = find_history(request, keys, tables_);
     job.candidates = candidates_of(found);
     const KeySlot* user = found.of(HistoryKey::kUser);
     if (user != nullptr) job.pattern = pattern_key(signature, user->last_signature);
@@ -93,7 +60,7 @@ void JobHistory::forget(InFlightJobs::iterator job) {
 
 void JobHistory::started(const HistoryRequest& request, int64_t start_s) {
   newest_s_ = std::max(newest_s_, start_s);
-  const std::array<uint64_t, kHistoryKeys> keys = history_keys(request.features);
+  const HistoryKeys keys = history_keys(request.features);
   for (const HistoryKey kind : {HistoryKey::kUser, HistoryKey::kSignature}) {
     const uint64_t key = keys[static_cast<size_t>(kind)];
     if (key != 0) table(kind).touch(key).in_flight.start(start_s);
@@ -114,7 +81,7 @@ void JobHistory::judge(KeySlot& slot, const InFlight& at_submission, float log_r
 void JobHistory::ended(const HistoryRequest& request, int64_t start_s, int64_t end_s,
                        double runtime_s, Ending ending) {
   newest_s_ = std::max(newest_s_, end_s);
-  std::array<uint64_t, kHistoryKeys> keys = history_keys(request.features);
+  HistoryKeys keys = history_keys(request.features);
   const uint64_t signature = keys[static_cast<size_t>(HistoryKey::kSignature)];
   const bool ran = runtime_s > 0 && std::isfinite(runtime_s);
   const auto log_runtime_s = static_cast<float>(std::log(std::max(runtime_s, 1.0)));

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "shared/file.h"
 #include "shared/history/history.h"
 #include "shared/job_event.h"
 #include "shared/result.h"
@@ -44,10 +45,6 @@ class JournalFile {
  public:
   // An empty journal in the place of whatever was there.
   static Result<JournalFile> create(const std::string& path, uint64_t base);
-  JournalFile(JournalFile&& other) noexcept;
-  JournalFile& operator=(JournalFile&& other) noexcept;
-  ~JournalFile();
-
   // All of them or, as far as a reader sees, none: after an error the same ones may be appended
   // again. Handed to the system, which survives the end of the process.
   Status append(std::span<const HistoryEvent> events);
@@ -57,10 +54,10 @@ class JournalFile {
   uint64_t records() const { return records_; }
 
  private:
-  JournalFile(std::string path, int fd, uint64_t seed)
-      : path_(std::move(path)), fd_(fd), seed_(seed) {}
+  JournalFile(std::string path, FileDescriptor file, uint64_t seed)
+      : path_(std::move(path)), file_(std::move(file)), seed_(seed) {}
   std::string path_;
-  int fd_ = -1;
+  FileDescriptor file_;
   uint64_t seed_ = 0;
   uint64_t records_ = 0;
   std::vector<uint8_t> buffer_;
@@ -71,24 +68,25 @@ class JournalReader {
  public:
   // Errors name the file and what is wrong: absent, not a journal, another version.
   static Result<JournalReader> open(const std::string& path);
-  JournalReader(JournalReader&& other) noexcept;
-  JournalReader& operator=(JournalReader&& other) noexcept;
-  ~JournalReader();
-
   uint64_t base() const { return base_; }
   uint64_t events() const { return events_; }  // read so far
 
   // The next ones, at most `most`; empty: there are no more that are whole, as yet.
   Result<std::vector<HistoryEvent>> read(size_t most);
+  uint64_t unread_bytes() const;
   // Whether another file stands at the path by now.
   bool replaced() const;
 
  private:
-  JournalReader(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  JournalReader(std::string path, FileDescriptor file)
+      : path_(std::move(path)), file_(std::move(file)) {}
   std::string path_;
-  int fd_ = -1;
+  FileDescriptor file_;
   uint64_t base_ = 0, seed_ = 0, events_ = 0;
 };
+
+// Applies all events that are there and were not read yet. Errors: it cannot be read.
+Status replay(JournalReader& journal, JobHistory& history);
 
 struct Replayed {
   uint64_t events = 0;

@@ -45,6 +45,22 @@ struct Running {
   void drop(size_t at);
 };
 
+// Simple predictions from the history; see candidates.h.
+enum class Candidate : uint8_t {
+  kSignatureLast,
+  kSignatureMean,  // of the logs of those kept
+  kSignatureMedian,
+  kSignatureMax,
+  kSignatureMin,
+  kUserLast,
+  kUserMedian,
+  kUserLastTwo,  // their mean
+  kLimit,
+  kUserLimitLast,
+  kUserCpusLast,
+  kUserShare,  // of the limit that the user's jobs used lately
+  kRequestMedian
+};
 inline constexpr size_t kCandidates = 13;
 
 struct KeySlot {

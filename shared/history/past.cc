@@ -52,7 +52,7 @@ HistoryJob history_job_of(const JobRecord& record) {
   return job;
 }
 
-std::array<uint64_t, kHistoryKeys> history_keys(const Features& f) {
+HistoryKeys history_keys(const Features& f) {
   const auto category = [&f](Category field) { return f.category[static_cast<size_t>(field)]; };
   const auto number = [&f](Number field) { return bits_of(f.number[static_cast<size_t>(field)]); };
   const uint64_t user = category(Category::kUser), account = category(Category::kAccount);
@@ -64,7 +64,7 @@ std::array<uint64_t, kHistoryKeys> history_keys(const Features& f) {
   const uint64_t request = key_of(
       HistoryKey::kRequest, {category(Category::kRequest), queue, category(Category::kNameStem),
                              category(Category::kApplication)});
-  std::array<uint64_t, kHistoryKeys> keys{};
+  HistoryKeys keys{};
   const auto set = [&keys](HistoryKey kind, uint64_t key) {
     keys[static_cast<size_t>(kind)] = key;
   };
@@ -86,6 +86,10 @@ std::array<uint64_t, kHistoryKeys> history_keys(const Features& f) {
 uint64_t pattern_key(uint64_t signature, uint64_t previous) {
   if (signature == 0 || previous == 0) return 0;
   return key_of(HistoryKey::kPattern, {signature, previous});
+}
+
+uint64_t in_flight_key(uint64_t signature, int64_t submit_s) {
+  return pattern_key(signature, static_cast<uint64_t>(submit_s) << 1 | 1);
 }
 
 }  // namespace auspex

@@ -53,11 +53,17 @@ struct HistoryJob {
 HistoryRequest history_request_of(const Submission& submission);
 HistoryJob history_job_of(const JobRecord& record);
 
+using HistoryKeys = std::array<uint64_t, kHistoryKeys>;
+
 // All keys but kPattern, which depends on what came before. No owner: the account stands for it;
 // neither: key 0, under which nothing is kept.
-std::array<uint64_t, kHistoryKeys> history_keys(const Features& features);
+HistoryKeys history_keys(const Features& features);
 
 // The pattern key of `signature` after `previous`.
 uint64_t pattern_key(uint64_t signature, uint64_t previous);
+
+// Jobs in flight are found again by what was submitted when: at submission there is no job id.
+// 0 for signature 0, and never otherwise.
+uint64_t in_flight_key(uint64_t signature, int64_t submit_s);
 
 }  // namespace auspex

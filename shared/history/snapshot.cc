@@ -17,6 +17,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "shared/file.h"
+
 namespace auspex {
 namespace {
 
@@ -35,27 +37,6 @@ struct Header {
   uint64_t checksum = 0;
 };
 static_assert(std::has_unique_object_representations_v<Header>);
-
-Error system_error(const std::string& path) {
-  return Error{path + ": " + std::strerror(errno)};
-}
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() { close(); }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-  int close() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd >= 0 ? ::close(fd) : 0;
-  }
-
- private:
-  int fd_;
-};
 
 class Checksum {
  public:
@@ -96,21 +77,14 @@ class Writer {
     flush();
     header.payload_bytes = written_;
     header.checksum = checksum_.with(header);
-    return ok_ && ::pwrite(fd_, &header, sizeof(header), 0) == sizeof(header);
+    return ok_ && write_at(fd_, &header, sizeof(header), 0);
   }
 
  private:
   void flush() {
     checksum_.add(buffer_.data(), buffer_.size());
-    for (size_t at = 0; ok_ && at < buffer_.size();) {
-      const auto offset = static_cast<off_t>(sizeof(Header) + written_);
-      const ssize_t size = ::pwrite(fd_, buffer_.data() + at, buffer_.size() - at, offset);
-      if (size < 0 && errno == EINTR) continue;
-      ok_ = size > 0;
-      if (!ok_) break;
-      at += static_cast<size_t>(size);
-      written_ += static_cast<size_t>(size);
-    }
+    ok_ = ok_ && write_at(fd_, buffer_.data(), buffer_.size(), sizeof(Header) + written_);
+    written_ += buffer_.size();
     buffer_.clear();
   }
 
@@ -130,19 +104,10 @@ class Reader {
   // The next piece; empty at the end and on failure.
   std::span<const uint8_t> piece() {
     const uint64_t wanted = std::min<uint64_t>(end_ - next_, kBufferBytes);
-    size_t have = 0;
-    while (have < wanted) {
-      const ssize_t size =
-          ::pread(fd_, buffer_.data() + have, wanted - have, static_cast<off_t>(next_ + have));
-      if (size < 0 && errno == EINTR) continue;
-      if (size <= 0) {
-        ok_ = false;
-        return {};
-      }
-      have += static_cast<size_t>(size);
-    }
-    next_ += have;
-    return {buffer_.data(), have};
+    ok_ = ok_ && read_at(fd_, buffer_.data(), wanted, next_) == static_cast<ssize_t>(wanted);
+    if (!ok_) return {};
+    next_ += wanted;
+    return {buffer_.data(), wanted};
   }
 
   template <Plain T>
@@ -316,25 +281,17 @@ class HistorySnapshot {
 };
 
 Status save_history(const JobHistory& history, const std::string& path) {
-  std::string temporary = path + ".XXXXXX";
-  FileDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (file.get() < 0) return system_error(path);
+  Result<ReplacingFile> file = ReplacingFile::create(path);
+  if (!file) return file.error();
   Header header;
   std::memcpy(header.magic, kMagic, sizeof(kMagic));
   header.version = kHistoryFileVersion;
   header.history_version = kHistoryVersion;
   header.feature_version = kFeatureVersion;
-  Writer out(file.get());
+  Writer out(file->fd());
   HistorySnapshot::write(history, out);
-  const bool written = out.finish(header) && ::fchmod(file.get(), 0644) == 0 &&
-                       ::fsync(file.get()) == 0 && file.close() == 0 &&
-                       ::rename(temporary.c_str(), path.c_str()) == 0;
-  if (!written) {
-    const Error error = system_error(path);
-    ::unlink(temporary.c_str());
-    return error;
-  }
-  return Done{};
+  if (!out.finish(header)) return system_error(path);
+  return file->replace();
 }
 
 namespace {
@@ -372,22 +329,20 @@ Status check_header(const Header& header, uint64_t file_bytes, int fd, const std
 }  // namespace
 
 Result<JobHistory> load_history(const std::string& path, const HistoryCapacity& capacity) {
-  // O_NONBLOCK: a pipe of that name is refused below rather than waited for.
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return system_error(path);
-  struct stat info {};
-  if (::fstat(file.get(), &info) != 0) return system_error(path);
-  if (!S_ISREG(info.st_mode)) return Error{path + ": not a regular file"};
-  const auto size = static_cast<uint64_t>(info.st_size);
+  const Result<RegularFile> file = open_regular(path);
+  if (!file) return file.error();
+  const uint64_t size = file->bytes;
   Header header;
   if (size < sizeof(header)) {
     return Error{path + ": truncated: " + std::to_string(size) + " bytes, a job history has more"};
   }
-  if (::pread(file.get(), &header, sizeof(header), 0) != sizeof(header)) return system_error(path);
-  if (auto good = check_header(header, size, file.get(), path); !good) return good.error();
+  if (read_at(file->file.get(), &header, sizeof(header), 0) != sizeof(header)) {
+    return system_error(path);
+  }
+  if (auto good = check_header(header, size, file->file.get(), path); !good) return good.error();
 
   // Read a second time rather than kept: the file may be larger than what the capacity allows.
-  Reader in(file.get(), header.payload_bytes);
+  Reader in(file->file.get(), header.payload_bytes);
   JobHistory history(capacity);
   const std::string wrong = HistorySnapshot::read(in, history);
   if (!wrong.empty()) return Error{path + ": " + wrong};

@@ -64,7 +64,7 @@ class ViewWriter {
     const Features& features = request_.features;
     const float log_cpus = features.number[static_cast<size_t>(Number::kCpus)];
     const float log_memory = features.number[static_cast<size_t>(Number::kMemoryPerCpu)];
-    const uint64_t same_request = history_keys(features)[static_cast<size_t>(HistoryKey::kRequest)];
+    const uint64_t same_request = found_.keys[static_cast<size_t>(HistoryKey::kRequest)];
     size_t first = 0;
     for (const HistoryKey kind : kPointedKeys) {
       const uint32_t kept = found_.kept(kind);

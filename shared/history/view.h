@@ -11,15 +11,10 @@
 
 namespace auspex {
 
-// Items: past runtimes key by key, newest first, then candidates (kCandidateNames).
+// Items: past runtimes key by key, newest first, then candidates.
 inline constexpr size_t kPastItems = 43;
 inline constexpr size_t kItems = kPastItems + kCandidates;
 inline constexpr size_t kItemInputs = 16;
-
-inline constexpr std::array<const char*, kCandidates> kCandidateNames = {
-    "signature_last", "signature_mean", "signature_median", "signature_max", "signature_min",
-    "user_last",      "user_median",    "user_last_two",    "limit",         "user_limit_last",
-    "user_cpus_last", "user_share",     "request_median"};
 
 // Per summarised key (user, signature, user+limit, user+cpus, group, queue).
 inline constexpr size_t kSummarisedKeys = 6, kNumbersPerKey = 9;

@@ -22,18 +22,20 @@ class Halving final : public Service {
  public:
   DecideReply decide(const DecideRequest& request) override {
     if (request.submission.name == "throw") throw std::runtime_error("thrown on purpose");
+    deciding_ = request.submission.name;
     DecideReply reply;
     reply.edits.time_limit_min = *request.submission.time_limit_min / 2;
     return reply;
   }
-  void decided(const DecideRequest& request) override { decided_ += request.submission.name; }
+  void decided() override { decided_ += deciding_; }
   EventsReply take(const EventsRequest& request) override {
     for (const JobEvent& event : request.events) told_ += event.submission.name;
     return {static_cast<uint32_t>(request.events.size())};
   }
   std::string status_json() override { return "{\"ok\":true}"; }
 
-  std::string decided_, told_;  // the names of the jobs; to be read when the server is gone
+  std::string deciding_, decided_,
+      told_;  // the names of the jobs; to be read when the server is gone
 };
 
 Request ask(uint32_t limit_min, const std::string& name = "") {

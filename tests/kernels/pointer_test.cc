@@ -336,7 +336,8 @@ Submission submission_of(const std::string& user) {
 TEST_P(PointerPredictor, WithoutAHistoryIsAsOnTheFirstDay) {
   const Submission submission = submission_of("anna");
   const JobHistory empty;
-  expect_same(predictor_->predict(submission), predictor_->predict(submission, &empty));
+  expect_same(predictor_->predict(history_request_of(submission)),
+              predictor_->predict(history_request_of(submission), &empty));
 }
 
 TEST_P(PointerPredictor, LooksAtTheHistory) {
@@ -346,8 +347,8 @@ TEST_P(PointerPredictor, LooksAtTheHistory) {
     const int64_t at_s = submission.submit_time_s - 1000 * back;
     fixtures::run(history, fixtures::job_of("anna", "a", at_s, at_s, 500));
   }
-  const Prediction p = predictor_->predict(submission, &history);
-  EXPECT_NE(p.quantiles_s, predictor_->predict(submission).quantiles_s);
+  const Prediction p = predictor_->predict(history_request_of(submission), &history);
+  EXPECT_NE(p.quantiles_s, predictor_->predict(history_request_of(submission)).quantiles_s);
   HistoryView view;
   const HistoryRequest request = history_request_of(submission);
   history.view(request, submission.submit_time_s, view);
@@ -361,8 +362,8 @@ TEST_P(PointerPredictor, OfThePapersNetworkDoesNotLookAtIt) {
   const Submission submission = submission_of("anna");
   JobHistory history;
   fixtures::run(history, fixtures::job_of("anna", "a", 1'599'990'000, 1'599'990'000, 500));
-  const Prediction p = plain->predict(submission, &history);
-  expect_same(p, plain->predict(submission));
+  const Prediction p = plain->predict(history_request_of(submission), &history);
+  expect_same(p, plain->predict(history_request_of(submission)));
   EXPECT_FALSE(p.mean_s || p.confidence);
 }
 

@@ -26,7 +26,7 @@ TEST(Predictor, GivesTheModelsDistribution) {
   const auto predictor = load(fixtures::constant_model(600));
   Submission submission;
   submission.time_limit_min = 60;
-  const Prediction p = predictor->predict(submission);
+  const Prediction p = predictor->predict(history_request_of(submission));
   EXPECT_NEAR(p.quantile_s(.5), 600, .01);
   EXPECT_NEAR(p.accuracy_point_s, 600, .01);
   EXPECT_LT(p.quantile_s(.05), p.quantile_s(.99));
@@ -39,23 +39,24 @@ TEST(Predictor, NeverPredictsMoreThanTheUsersLimit) {
   const auto predictor = load(fixtures::constant_model(100'000));
   Submission submission;
   submission.time_limit_min = 10;
-  EXPECT_DOUBLE_EQ(predictor->predict(submission).quantile_s(.5), 600);
+  EXPECT_DOUBLE_EQ(predictor->predict(history_request_of(submission)).quantile_s(.5), 600);
   submission.time_limit_min = kUnlimitedMin;
-  EXPECT_NEAR(predictor->predict(submission).quantile_s(.5), 100'000, 1);
+  EXPECT_NEAR(predictor->predict(history_request_of(submission)).quantile_s(.5), 100'000, 1);
   submission.time_limit_min.reset();
-  EXPECT_NEAR(predictor->predict(submission).quantile_s(.5), 100'000, 1);
+  EXPECT_NEAR(predictor->predict(history_request_of(submission)).quantile_s(.5), 100'000, 1);
 }
 
 TEST(Predictor, ManyThreadsGetTheSameAnswer) {
   const auto predictor = load(fixtures::random_model({64, 32}, 5, 9));
   Submission submission;
   submission.time_limit_min = 100;
-  const auto expected = predictor->predict(submission).quantiles_s;
+  const auto expected = predictor->predict(history_request_of(submission)).quantiles_s;
   std::vector<std::thread> threads;
   std::atomic<int> same{0};
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&] {
-      for (int i = 0; i < 100; ++i) same += predictor->predict(submission).quantiles_s == expected;
+      for (int i = 0; i < 100; ++i)
+        same += predictor->predict(history_request_of(submission)).quantiles_s == expected;
     });
   }
   for (auto& thread : threads) thread.join();

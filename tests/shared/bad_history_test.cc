@@ -14,6 +14,7 @@
 #include "shared/job_reader.h"
 #include "tests/fixtures/compressed.h"
 #include "tests/fixtures/files.h"
+#include "tests/fixtures/read_jobs.h"
 
 namespace auspex {
 namespace {
@@ -29,14 +30,12 @@ constexpr char kSacctHeader[] = "JobID|Submit|Start|End|ElapsedRaw|TimelimitRaw|
 constexpr char kSacctRow[] = "7|1000|1100|1200|100|60|COMPLETED\n";
 constexpr char kSwfRow[] = "1 10 5 100 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1\n";
 
-Result<ReadReport> read_at(const std::string& path, JobFormat format, double max_bad = 1) {
-  return read_jobs(path, format, {max_bad}, [](JobRecord&&) {});
+Result<ReadReport> read_at(const std::string& path, JobFormat format) {
+  return fixtures::read_jobs_at(path, format).report;
 }
 
 Result<ReadReport> read_text(const std::string& text, JobFormat format, double max_bad = 1) {
-  const TemporaryFolder folder;
-  write_file(folder / "jobs", text);
-  return read_at(folder / "jobs", format, max_bad);
+  return fixtures::read_jobs_in(text, format, max_bad).report;
 }
 
 std::string error_of(const std::string& text, JobFormat format, double max_bad = 0.01) {

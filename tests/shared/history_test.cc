@@ -56,9 +56,8 @@ constexpr size_t kCandidateNumbers = kUserRuntimes + 3;
 constexpr size_t kRequestNumbers = kCandidateNumbers + 3 * kCandidates;
 constexpr size_t kSignatureItems = 16, kPatternItems = kPastItems - 2;
 
-float candidate(const HistoryView& view, const std::string& name) {
-  const auto* const found = std::find(kCandidateNames.begin(), kCandidateNames.end(), name);
-  return std::exp(view.log_s.at(kPastItems + (found - kCandidateNames.begin())));
+float candidate(const HistoryView& view, Candidate which) {
+  return std::exp(view.log_s.at(kPastItems + static_cast<size_t>(which)));
 }
 
 float amount(double count) {
@@ -142,26 +141,27 @@ TEST(JobHistory, CandidatesAreFiguresOfTheKeptRuntimes) {
   run(history, job_of("ann", "b", now_s, now_s, 60, 7200));
   share += 0.3 * (std::log(60 / 7200.0) - share);
   const HistoryView view = view_of(history, job_of("ann", "a", now_s, 0, 0), 9000);
-  const std::map<std::string, double> expected = {
-      {"signature_last", 300},
-      {"signature_mean", std::pow(100 * 900.0 * 200 * 300, 0.25)},  // of logs
-      {"signature_median", std::sqrt(200 * 300)},
-      {"signature_max", 900},
-      {"signature_min", 100},
-      {"user_last", 60},
-      {"user_median", 200},
-      {"user_last_two", 180},
-      {"limit", 3600},
-      {"user_limit_last", 300},
-      {"user_cpus_last", 60},
-      {"user_share", 3600 * std::exp(share)},
-      {"request_median", 300}};  // the last three of anybody: 200, 300 and ben's 1000
+  const std::map<Candidate, double> expected = {
+      {Candidate::kSignatureLast, 300},
+      {Candidate::kSignatureMean, std::pow(100 * 900.0 * 200 * 300, 0.25)},  // of logs
+      {Candidate::kSignatureMedian, std::sqrt(200 * 300)},
+      {Candidate::kSignatureMax, 900},
+      {Candidate::kSignatureMin, 100},
+      {Candidate::kUserLast, 60},
+      {Candidate::kUserMedian, 200},
+      {Candidate::kUserLastTwo, 180},
+      {Candidate::kLimit, 3600},
+      {Candidate::kUserLimitLast, 300},
+      {Candidate::kUserCpusLast, 60},
+      {Candidate::kUserShare, 3600 * std::exp(share)},
+      {Candidate::kRequestMedian, 300}};  // the last three of anybody: 200, 300 and ben's 1000
   ASSERT_EQ(expected.size(), kCandidates);
-  for (const auto& [name, seconds] : expected) {
-    EXPECT_NEAR(candidate(view, name) / seconds, 1, 1e-4) << name;
+  for (const auto& [which, seconds] : expected) {
+    EXPECT_NEAR(candidate(view, which) / seconds, 1, 1e-4) << static_cast<int>(which);
   }
   const HistoryView hasty = view_of(history, job_of("ann", "b", now_s, 0, 0, 120), 9000);
-  EXPECT_NEAR(candidate(hasty, "user_median"), 120, 0.01) << "never above the limit asked for";
+  EXPECT_NEAR(candidate(hasty, Candidate::kUserMedian), 120, 0.01)
+      << "never above the limit asked for";
 }
 
 TEST(JobHistory, CandidatesAreJudgedByTheJobsThatTheyWereSaidFor) {
@@ -215,7 +215,7 @@ TEST(JobHistory, APatternIsTheSignatureAfterTheOneBeforeIt) {
   }
   const HistoryView view = view_of(history, job_of("ann", "a", 9000, 0, 0), 9000);
   EXPECT_NEAR(std::exp(view.log_s[kPatternItems]), 100, 0.1) << "the last a after a b";
-  EXPECT_NEAR(candidate(view, "signature_last"), 200, 0.1);
+  EXPECT_NEAR(candidate(view, Candidate::kSignatureLast), 200, 0.1);
 }
 
 TEST(JobHistory, CountsWhatIsQueuedAndRunning) {
@@ -297,14 +297,14 @@ TEST(JobHistory, NeedsNeitherLimitNorOwnerNorAGoodClock) {
   HistoryView view = view_of(history, job_of("ann", "a", 600'000, 0, 0, kForever), 600'000);
   EXPECT_TRUE(is_finite(view));
   EXPECT_EQ(view.number[kRequestNumbers + 1], 0) << "no limit";
-  EXPECT_NEAR(candidate(view, "signature_last") / 500'000, 1, 1e-4);
+  EXPECT_NEAR(candidate(view, Candidate::kSignatureLast) / 500'000, 1, 1e-4);
 
   run(history, job_of("", "a", 1000, 1000, 70));
   view = view_of(history, job_of("", "a", 2000, 0, 0), 2000);
   EXPECT_TRUE(is_finite(view));
   EXPECT_TRUE(std::isnan(view.log_s[0]));
   EXPECT_EQ(view.number[kActivity], 0);
-  EXPECT_NEAR(candidate(view, "request_median"), 70, 0.01);
+  EXPECT_NEAR(candidate(view, Candidate::kRequestMedian), 70, 0.01);
 
   HistoryJob early = job_of("ben", "a", 5000, 4000, 100);  // starts and ends before it is submitted
   run(history, early);

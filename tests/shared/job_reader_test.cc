@@ -11,33 +11,19 @@
 
 #include "tests/fixtures/compressed.h"
 #include "tests/fixtures/files.h"
+#include "tests/fixtures/read_jobs.h"
 
 namespace auspex {
 namespace {
 
 using fixtures::compressed;
+using fixtures::JobsRead;
+using fixtures::read_jobs_at;
+using fixtures::read_jobs_in;
 using fixtures::TemporaryFolder;
 using fixtures::write_file;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-struct Read {
-  Result<ReadReport> report;
-  std::vector<JobRecord> jobs;
-};
-
-Read read_file_at(const std::string& path, JobFormat format, double max_bad = 1) {
-  std::vector<JobRecord> jobs;
-  Result<ReadReport> report =
-      read_jobs(path, format, {max_bad}, [&](JobRecord&& job) { jobs.push_back(std::move(job)); });
-  return {std::move(report), std::move(jobs)};
-}
-
-Read read_text(const std::string& text, JobFormat format, double max_bad = 1) {
-  const TemporaryFolder folder;
-  write_file(folder / "jobs", text);
-  return read_file_at(folder / "jobs", format, max_bad);
-}
 
 constexpr char kSwf[] =
     "; UnixStartTime: 1000000\n"
@@ -54,7 +40,7 @@ TEST(JobReader, knows_its_formats) {
 }
 
 TEST(JobReader, reads_swf) {
-  const Read read = read_text(kSwf, JobFormat::kSwf);
+  const JobsRead read = read_jobs_in(kSwf, JobFormat::kSwf);
   ASSERT_TRUE(read.report.ok()) << read.report.error().message;
   EXPECT_EQ(read.report->rows, 4U);
   EXPECT_EQ(read.report->skipped, 2U);  // the blank line and the job that never ran
@@ -86,11 +72,11 @@ TEST(JobReader, reads_swf) {
 
 TEST(JobReader, counts_bad_swf_rows) {
   const std::string good = "1 10 5 100 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1";
-  const Read read = read_text(good + "\n" + good + " 9\n1 2 3\n" + good.substr(0, 3) +
-                                  "x 5 100 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1\n" +
-                                  "1 -10 5 100 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1\n" +
-                                  "1 10 5 1e300 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1\n",
-                              JobFormat::kSwf);
+  const JobsRead read = read_jobs_in(good + "\n" + good + " 9\n1 2 3\n" + good.substr(0, 3) +
+                                         "x 5 100 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1\n" +
+                                         "1 -10 5 100 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1\n" +
+                                         "1 10 5 1e300 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1\n",
+                                     JobFormat::kSwf);
   ASSERT_TRUE(read.report.ok());
   EXPECT_EQ(read.report->jobs, 1U);
   EXPECT_EQ(read.report->bad, 5U);
@@ -107,7 +93,7 @@ constexpr char kCedarHeader[] =
     "req_mem_per_cpu,req_tres,state,time_limit_sec,elapsed_time\n";
 
 TEST(JobReader, reads_cedars_columns) {
-  const Read read = read_text(
+  const JobsRead read = read_jobs_in(
       std::string(kCedarHeader) +
           "5,2021-05-01 00:06:13,2021-05-02 00:00:00,2021-05-02 00:10:00,48,18337,2,1900.6,"
           "\"billing=1,cpu=2,gres/gpu=1,mem=3800M,node=3\",OUT_OF_MEMORY,72000,600\n",
@@ -129,7 +115,7 @@ TEST(JobReader, reads_cedars_columns) {
 }
 
 TEST(JobReader, reads_eagles_columns) {
-  const Read read = read_text(
+  const JobsRead read = read_jobs_in(
       "job_id,user,account,partition,qos,wallclock_req,nodes_req,processors_req,gpus_req,mem_req,"
       "submit_time,start_time,end_time,run_time,state,name,work_dir,submit_line\n"
       "7,u1,a1,p1,normal,61.0,2,72,4,0.0,2019-01-01 08:55:55,2019-01-01 08:55:56,"
@@ -151,9 +137,10 @@ TEST(JobReader, reads_eagles_columns) {
 TEST(JobReader, follows_quotes_over_lines) {
   const std::string header = "job_id,state,submit_time,end_time,run_time,time_limit_sec,name\n";
   const std::string row = ",COMPLETED,2021-05-01 00:00:00,2021-05-01 01:00:00,60,600,";
-  const Read read = read_text(header + "1" + row + "\"two\r\nlines, one \"\"row\"\"\"\n2" + row +
-                                  "plain\n3" + row + "\"a\"b\n4" + row + "\"never closed\n",
-                              JobFormat::kCsv);
+  const JobsRead read =
+      read_jobs_in(header + "1" + row + "\"two\r\nlines, one \"\"row\"\"\"\n2" + row + "plain\n3" +
+                       row + "\"a\"b\n4" + row + "\"never closed\n",
+                   JobFormat::kCsv);
   ASSERT_TRUE(read.report.ok()) << read.report.error().message;
   EXPECT_EQ(read.report->rows, 4U);
   ASSERT_EQ(read.jobs.size(), 2U);
@@ -167,18 +154,18 @@ TEST(JobReader, follows_quotes_over_lines) {
 TEST(JobReader, gives_up_on_a_quote_that_stays_open) {
   std::string text = "job_id,state,submit_time,end_time,run_time,time_limit_sec\n\"open";
   for (int line = 0; line < 5000; ++line) text += "\n,";
-  const Read read = read_text(text + "\n", JobFormat::kCsv);
+  const JobsRead read = read_jobs_in(text + "\n", JobFormat::kCsv);
   ASSERT_TRUE(read.report.ok());
   EXPECT_THAT(read.report->complaints[0], HasSubstr(":1002: a quote is open for too long"));
 }
 
 TEST(JobReader, names_a_missing_column_and_those_that_are_there) {
-  const Read csv = read_text("a,b\n1,2\n", JobFormat::kCsv);
+  const JobsRead csv = read_jobs_in("a,b\n1,2\n", JobFormat::kCsv);
   ASSERT_FALSE(csv.report.ok());
   EXPECT_THAT(
       csv.report.error().message,
       HasSubstr("jobs:1: the header lacks the column job_id or job_unique_id; it has: a, b"));
-  const Read sacct = read_text("JobID|Submit|Start|State|Elapsed\n", JobFormat::kSacct);
+  const JobsRead sacct = read_jobs_in("JobID|Submit|Start|State|Elapsed\n", JobFormat::kSacct);
   ASSERT_FALSE(sacct.report.ok());
   EXPECT_THAT(sacct.report.error().message,
               HasSubstr("the header lacks the column TimelimitRaw or Timelimit; it has: JobID"));
@@ -188,8 +175,8 @@ TEST(JobReader, refuses_too_many_bad_rows) {
   const std::string good = "1 10 5 100 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1\n";
   std::string text;
   for (int row = 0; row < 99; ++row) text += good;
-  EXPECT_TRUE(read_text(text + "bad\n", JobFormat::kSwf, 0.01).report.ok());
-  const Read read = read_text(text + "bad\nworse\n", JobFormat::kSwf, 0.01);
+  EXPECT_TRUE(read_jobs_in(text + "bad\n", JobFormat::kSwf, 0.01).report.ok());
+  const JobsRead read = read_jobs_in(text + "bad\nworse\n", JobFormat::kSwf, 0.01);
   ASSERT_FALSE(read.report.ok());
   EXPECT_THAT(read.report.error().message, HasSubstr("2 of 101 rows are bad; the first: "));
   EXPECT_THAT(read.report.error().message, HasSubstr("jobs:100: column 1: 'bad'"));
@@ -198,23 +185,24 @@ TEST(JobReader, refuses_too_many_bad_rows) {
 TEST(JobReader, keeps_the_first_ten_complaints) {
   std::string text;
   for (int row = 0; row < 30; ++row) text += "bad\n";
-  const Read read = read_text(text, JobFormat::kSwf);
+  const JobsRead read = read_jobs_in(text, JobFormat::kSwf);
   ASSERT_TRUE(read.report.ok());
   EXPECT_EQ(read.report->bad, 30U);
   EXPECT_EQ(read.report->complaints.size(), 10U);
 }
 
 TEST(JobReader, takes_empty_files_for_what_they_are) {
-  EXPECT_TRUE(read_text("", JobFormat::kSwf).report.ok());
-  EXPECT_THAT(read_text("", JobFormat::kSacct).report.error().message, HasSubstr("no header row"));
-  EXPECT_THAT(read_text("", JobFormat::kCsv).report.error().message, HasSubstr("no header row"));
-  const Read header_only = read_text(kCedarHeader, JobFormat::kCsv);
+  EXPECT_TRUE(read_jobs_in("", JobFormat::kSwf).report.ok());
+  EXPECT_THAT(read_jobs_in("", JobFormat::kSacct).report.error().message,
+              HasSubstr("no header row"));
+  EXPECT_THAT(read_jobs_in("", JobFormat::kCsv).report.error().message, HasSubstr("no header row"));
+  const JobsRead header_only = read_jobs_in(kCedarHeader, JobFormat::kCsv);
   ASSERT_TRUE(header_only.report.ok());
   EXPECT_EQ(header_only.report->rows, 0U);
 }
 
 TEST(JobReader, names_a_file_that_is_not_there) {
-  const Read read = read_file_at("/nowhere/jobs.csv", JobFormat::kCsv);
+  const JobsRead read = read_jobs_at("/nowhere/jobs.csv", JobFormat::kCsv);
   ASSERT_FALSE(read.report.ok());
   EXPECT_THAT(read.report.error().message, HasSubstr("/nowhere/jobs.csv: cannot be read"));
 }
@@ -222,7 +210,7 @@ TEST(JobReader, names_a_file_that_is_not_there) {
 TEST(JobReader, reads_a_byte_order_mark_and_crlf) {
   std::string text = "\xef\xbb\xbf";
   for (const char byte : std::string(kSwf)) text += byte == '\n' ? "\r\n" : std::string(1, byte);
-  const Read read = read_text(text, JobFormat::kSwf);
+  const JobsRead read = read_jobs_in(text, JobFormat::kSwf);
   ASSERT_TRUE(read.report.ok());
   EXPECT_EQ(read.jobs.size(), 2U);
   EXPECT_EQ(read.report->bad, 0U);
@@ -232,7 +220,7 @@ TEST(JobReader, reads_gz_and_xz) {
   const TemporaryFolder folder;
   for (const auto& add_filter : {archive_write_add_filter_gzip, archive_write_add_filter_xz}) {
     write_file(folder / "jobs", compressed(kSwf, add_filter));
-    const Read read = read_file_at(folder / "jobs", JobFormat::kSwf);
+    const JobsRead read = read_jobs_at(folder / "jobs", JobFormat::kSwf);
     ASSERT_TRUE(read.report.ok()) << read.report.error().message;
     EXPECT_EQ(read.jobs.size(), 2U);
   }
@@ -251,7 +239,7 @@ TEST(JobReader, survives_truncation_at_every_byte) {
   for (const auto& [bytes, format] : files) {
     for (size_t size = 0; size < bytes.size(); ++size) {
       write_file(path, bytes.substr(0, size));
-      const Read read = read_file_at(path, format);
+      const JobsRead read = read_jobs_at(path, format);
       EXPECT_LE(read.jobs.size(), 2U);
       if (read.report.ok()) {
         EXPECT_EQ(read.report->rows, read.report->jobs + read.report->skipped + read.report->bad);
@@ -262,7 +250,8 @@ TEST(JobReader, survives_truncation_at_every_byte) {
 
 TEST(JobReader, calls_a_huge_line_bad_and_goes_on) {
   const std::string good = "1 10 5 100 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1\n";
-  const Read read = read_text(good + std::string(3 << 20, '7') + "\n" + good, JobFormat::kSwf);
+  const JobsRead read =
+      read_jobs_in(good + std::string(3 << 20, '7') + "\n" + good, JobFormat::kSwf);
   ASSERT_TRUE(read.report.ok());
   EXPECT_EQ(read.report->jobs, 2U);
   EXPECT_EQ(read.report->bad, 1U);
@@ -272,7 +261,7 @@ TEST(JobReader, calls_a_huge_line_bad_and_goes_on) {
 TEST(JobReader, calls_a_nul_bad) {
   std::string text = "1 10 5 100 8 -1 -1 16 3600 -1 1 7 3 -1 2 1 -1 -1\n";
   text[3] = '\0';
-  const Read read = read_text(text, JobFormat::kSwf);
+  const JobsRead read = read_jobs_in(text, JobFormat::kSwf);
   ASSERT_TRUE(read.report.ok());
   EXPECT_THAT(read.report->complaints, ElementsAre(HasSubstr(":1: a NUL byte in the row")));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/progress.h"
+#include "shared/progress.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <utility>
 
-namespace auspex::cli {
+namespace auspex {
 
 Progress::Progress(std::string what, uint64_t total, bool visible)
     : what_(std::move(what)), total_(total), visible_(visible && isatty(STDERR_FILENO) == 1) {}
@@ -54,4 +54,4 @@ void Progress::draw(double elapsed_s) {
                100 * share, rate, left_s);
 }
 
-}  // namespace auspex::cli
+}  // namespace auspex

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-namespace auspex::cli {
+namespace auspex {
 
 class Progress {
  public:
@@ -37,4 +37,4 @@ class Progress {
   Clock::time_point next_ = start_ + std::chrono::seconds(2);
 };
 
-}  // namespace auspex::cli
+}  // namespace auspex
