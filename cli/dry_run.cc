@@ -127,20 +127,20 @@ Result<Submission> read_submission(const Words& words) {
 }
 
 // What the daemon knows, as far as it can be read.
-std::optional<JobHistory> daemon_history(const Engine& engine, Words& warnings) {
+JobHistory daemon_history(const Engine& engine, Words& warnings) {
   const Config::History& config = engine.config().history;
-  if (!engine.predictor() || !engine.predictor()->reads_history() || config.state.empty()) {
-    return std::nullopt;
-  }
   HistoryCapacity capacity;
   capacity.keys = config.keys;
+  if (!engine.predictor() || !engine.predictor()->reads_history() || config.state.empty()) {
+    return engine.first_history(capacity);
+  }
   Result<KeptHistory> kept = open_kept_history(config.state, capacity);
   Status replayed = Done{};
   if (kept && kept->journal) replayed = replay(*kept->journal, kept->history);
   if (!kept || !replayed) {
     const Error& error = kept ? replayed.error() : kept.error();
     warnings.push_back("predicted without the daemon's history: " + error.message);
-    return std::nullopt;
+    return engine.first_history(capacity);
   }
   return std::move(kept->history);
 }
@@ -151,9 +151,9 @@ int run_one(const Options& options, const Words& words) {
   Words warnings;
   const Result<Engine> engine = make_engine(options, warnings);
   if (!engine) return fail("dry-run: " + engine.error().message);
-  const std::optional<JobHistory> history = daemon_history(*engine, warnings);
+  const JobHistory history = daemon_history(*engine, warnings);
   print_warnings(warnings);
-  const Decision decision = engine->decide(*submission, history ? &*history : nullptr);
+  const Decision decision = engine->decide(*submission, &history);
   if (options.json) {
     print_json(decision_json(*submission, decision));
   } else {

@@ -55,7 +55,7 @@ int run_jobs(const Engine& engine, const PastJobs& jobs, bool json, Words warnin
   const bool in_time = engine.predictor() != nullptr && engine.predictor()->reads_history();
   HistoryCapacity capacity;
   capacity.keys = in_time ? engine.config().history.keys : 1;
-  JobHistory history(capacity);
+  JobHistory history = engine.first_history(capacity);
   Timeline timeline(history);
   Printer printer(json);
   uint64_t decided = 0;
@@ -65,12 +65,15 @@ int run_jobs(const Engine& engine, const PastJobs& jobs, bool json, Words warnin
     const auto deliver = [&](JobRecord&& job) {
       progress.advance();
       if (decided == jobs.limit) return;
+      std::optional<CalibratedLogs> promised;
       if (in_time) timeline.advance(job.submission.submit_time_s);
       if (job.submission.submit_time_s >= from_s) {
         ++decided;
-        printer.print(job, engine.decide(job.submission, in_time ? &history : nullptr));
+        const Decision decision = engine.decide(job.submission, in_time ? &history : nullptr);
+        if (decision.prediction) promised = decision.prediction->raw_log_s;
+        printer.print(job, decision);
       }
-      if (in_time) timeline.submit(history_job_of(job));
+      if (in_time) timeline.submit(history_job_of(job), promised);
     };
     if (in_time) {
       played = order.play(jobs.file, deliver);

@@ -70,8 +70,15 @@ Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& con
 Decision Engine::decide(const Submission& submission, const HistoryRequest& request,
                         const JobHistory* history) const {
   if (!predictor_) return auspex::decide(submission, nullptr, config_);
-  const Prediction prediction = predictor_->predict(request, history);
+  Prediction prediction = predictor_->predict(request, history);
+  if (history != nullptr && predictor_->reads_history()) history->calibrate(request, prediction);
   return auspex::decide(submission, &prediction, config_);
+}
+
+JobHistory Engine::first_history(const HistoryCapacity& capacity) const {
+  JobHistory history(capacity);
+  if (predictor_) history.go_on_from(predictor_->model().calibration());
+  return history;
 }
 
 }  // namespace auspex

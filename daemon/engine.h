@@ -20,13 +20,16 @@ class Engine {
       : config_(std::move(config)), predictor_(std::move(predictor)) {}
 
   // request: history_request_of() the submission. history: what is known when the job is submitted;
-  // null: nothing. Threads: any, while nobody changes it. Pure but for the clock that measures the
-  // prediction.
+  // null: nothing, and nothing is calibrated. Threads: any, while nobody changes it. Pure but for
+  // the clock that measures the prediction.
   Decision decide(const Submission& submission, const HistoryRequest& request,
                   const JobHistory* history) const;
   Decision decide(const Submission& submission, const JobHistory* history = nullptr) const {
     return decide(submission, history_request_of(submission), history);
   }
+
+  // Before anything happened: calibrated as the model was when it was trained.
+  JobHistory first_history(const HistoryCapacity& capacity) const;
 
   const Config& config() const { return config_; }
   const RuntimePredictor* predictor() const { return predictor_.get(); }

@@ -35,6 +35,7 @@ HistoryStore::HistoryStore(HistoryStoreOptions options)
       history_(options_.capacity),
       fold_at_(options_.journal_records) {
   if (!options_.path.empty()) open();
+  if (!keeps_) adopt_calibration();
 }
 
 HistoryStore::~HistoryStore() {
@@ -59,6 +60,12 @@ bool HistoryStore::load_saved() {
   return base.ok();
 }
 
+bool HistoryStore::adopt_calibration() {
+  if (history_.calibration().jobs() > 0 || options_.calibration.jobs() == 0) return false;
+  history_.go_on_from(options_.calibration);
+  return true;
+}
+
 // Two daemons on the same files would write over each other.
 bool HistoryStore::lock() {
   const std::string path = options_.path + ".lock";
@@ -76,7 +83,7 @@ void HistoryStore::open() {
   const auto refuse = [this](const Error& error) {
     options_.warn("history: " + error.message + "; kept in memory only");
   };
-  bool suspicious = false;
+  bool suspicious = false, changed = false;
   if (exists(journal_path())) {
     const auto replayed = replay_journal(journal_path(), base_, history_);
     suspicious = !replayed || replayed->dropped_bytes >= kJournalRecordBytes;
@@ -87,14 +94,13 @@ void HistoryStore::open() {
       options_.warn("history: " + journal_path() + ": its last " +
                     std::to_string(replayed->dropped_bytes) + " bytes are not whole records");
     }
-    if (replayed && replayed->events > 0) {
-      if (Status saved = save_history(history_, options_.path); !saved) {
-        return refuse(saved.error());
-      }
-      const auto base = journal_base_of(options_.path);
-      if (!base) return refuse(base.error());
-      base_ = *base;
-    }
+    changed = replayed && replayed->events > 0;
+  }
+  if (adopt_calibration() || changed) {
+    if (Status saved = save_history(history_, options_.path); !saved) return refuse(saved.error());
+    const auto base = journal_base_of(options_.path);
+    if (!base) return refuse(base.error());
+    base_ = *base;
   }
   if (suspicious) set_aside(journal_path());
   auto created = JournalFile::create(journal_path(), base_);

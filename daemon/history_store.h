@@ -21,6 +21,8 @@ namespace auspex {
 
 struct HistoryStoreOptions {
   std::string path;  // of the saved history; the journal lies beside it. Empty: nothing is kept
+  // To go on from while no job of the history was promised anything.
+  Calibration calibration = Calibration();
   HistoryCapacity capacity = {};
   // A longer journal becomes part of the saved history. Source: our choice, about 50 MB.
   uint64_t journal_records = 1U << 18;
@@ -58,6 +60,7 @@ class HistoryStore {
 
   void open();
   bool load_saved();
+  bool adopt_calibration();
   void set_aside(const std::string& path) const;
   std::string journal_path() const { return journal_path_of(options_.path); }
   bool lock();

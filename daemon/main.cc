@@ -95,10 +95,11 @@ void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
   sd_notify(0, "READY=1");
 }
 
-std::unique_ptr<HistoryStore> open_history(const Config::History& config) {
+std::unique_ptr<HistoryStore> open_history(const Engine& engine) {
   HistoryStoreOptions options;
-  options.path = config.state;
-  options.capacity.keys = config.keys;
+  options.path = engine.config().history.state;
+  options.capacity.keys = engine.config().history.keys;
+  if (engine.predictor()) options.calibration = engine.predictor()->model().calibration();
   options.warn = [](const std::string& line) { spdlog::warn("{}", line); };
   auto store = std::make_unique<HistoryStore>(std::move(options));
   const JobHistory& history = store->history();
@@ -119,7 +120,7 @@ int run(const Options& options) {
   announce(*loaded);
   const Config first = loaded->engine->config();
   // Before anybody can connect: a call that waits for it would wait out its deadline.
-  auto history = open_history(first.history);
+  auto history = open_history(*loaded->engine);
   auto server = ipc::Server::listen({first.socket, loaded->decide_uids});
   if (!server) {
     spdlog::error("{}", server.error().message);

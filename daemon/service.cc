@@ -32,6 +32,17 @@ void log_decision(const Submission& s, const Decision& d) {
                 why_name(d.why));
 }
 
+nlohmann::json calibration_json(const Calibration& calibration) {
+  nlohmann::json json = {{"jobs", calibration.jobs()}};
+  for (size_t level = 0; level < kCalibratedCount; ++level) {
+    const Recipe recipe = calibration.recipe(level);
+    const auto name = "p" + std::to_string(std::lround(100 * kCalibratedLevels[level]));
+    json[name] = {{"recipe", recipe_name(recipe)},
+                  {"coverage", calibration.coverage(level, recipe)}};
+  }
+  return json;
+}
+
 nlohmann::json history_json(const HistoryStore& store) {
   const JobHistory& history = store.history();
   nlohmann::json journal = nullptr;
@@ -43,6 +54,7 @@ nlohmann::json history_json(const HistoryStore& store) {
           {"signatures", history.keys(HistoryKey::kSignature)},
           {"in_flight", history.in_flight()},
           {"newest", history.newest_s()},
+          {"calibration", calibration_json(history.calibration())},
           {"journal", journal}};
 }
 
@@ -56,7 +68,7 @@ DecisionService::DecisionService(std::string config_path, std::shared_ptr<const 
                        : std::make_unique<HistoryStore>(HistoryStoreOptions{})) {}
 
 void DecisionService::decided() {
-  history_->take({EventKind::kSubmitted, Ending::kDone, request_});
+  history_->take(submitted_);
 }
 
 ipc::EventsReply DecisionService::take(const ipc::EventsRequest& request) {
@@ -66,8 +78,10 @@ ipc::EventsReply DecisionService::take(const ipc::EventsRequest& request) {
 
 ipc::DecideReply DecisionService::decide(const ipc::DecideRequest& request) {
   const auto start = std::chrono::steady_clock::now();
-  request_ = history_request_of(request.submission);
-  const Decision decision = engine_->decide(request.submission, request_, &history_->history());
+  submitted_.request = history_request_of(request.submission);
+  const Decision decision =
+      engine_->decide(request.submission, submitted_.request, &history_->history());
+  submitted_.promised = decision.prediction ? decision.prediction->raw_log_s : std::nullopt;
   ++decisions_;
   changed_ += decision.changed();
   ++by_mode_[static_cast<size_t>(decision.mode)];

@@ -41,7 +41,7 @@ class DecisionService final : public ipc::Service {
   std::string config_path_;
   std::shared_ptr<const Engine> engine_;
   std::unique_ptr<HistoryStore> history_;
-  HistoryRequest request_;  // of the decision made last
+  HistoryEvent submitted_;  // the submission that was decided last
   const ipc::Server* server_ = nullptr;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   Histogram handling_, seen_by_plugin_;

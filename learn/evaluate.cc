@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "learn/play.h"
-#include "shared/calibration.h"
 #include "shared/config.h"
 #include "shared/policy.h"
 
@@ -55,20 +54,21 @@ class Playing {
       : jobs_(jobs),
         forecaster_(forecaster),
         options_(options),
-        point_s_(submit_point_s(jobs, options.from_fraction)) {}
+        calibration_(forecaster.predictor().model().calibration()) {}
 
   Result<Evaluation> run() {
     JobHistory history;
     const Status played =
-        play(jobs_, std::numeric_limits<int64_t>::max(), history,
+        play(jobs_, options_.until_s, history,
              [this](Moment moment, uint32_t index, int64_t now_s, const JobHistory& known) {
                return visit(moment, jobs_[index], now_s, known);
              });
     if (!played) return played.error();
     if (out_.scored.empty()) {
       return Error{"no job to score: " + std::to_string(jobs_.size()) +
-                   " usable jobs, scoring from fraction " + std::to_string(options_.from_fraction)};
+                   " usable jobs, none of them after the point from which they are scored"};
     }
+    calibrate_until(options_.until_s);
     return finish();
   }
 
@@ -80,9 +80,11 @@ class Playing {
     // One that started at once is predicted once.
     const bool asked = moment == options_.at ||
                        (options_.at == Moment::kStart && job.start_s <= job.request.submit_s);
-    const bool late = job.request.submit_s >= point_s_;
-    if (late && asked) score(job, static_cast<uint32_t>(&job - jobs_.data()));
-    if (moment == Moment::kSubmit && !late && options_.summaries && job.end_s < point_s_) {
+    const bool late = job.request.submit_s >= options_.from_s;
+    if (late && asked && job.end_s < options_.until_s)
+      score(job, static_cast<uint32_t>(&job - jobs_.data()));
+    if (moment == Moment::kSubmit) options_.submitted();
+    if (moment == Moment::kSubmit && !late && options_.summaries && job.end_s < options_.from_s) {
       add_summary(job, view_, out_.train);
     }
     forecaster_.seen(job, view_);
@@ -90,10 +92,10 @@ class Playing {
   }
 
   void calibrate_until(int64_t now_s) {
-    while (!ends_.empty() && ends_.top().first < now_s) {
-      const auto [end_s, index] = ends_.top();
+    while (!ends_.empty() && ends_.top().end_s < now_s) {
+      const HistoryJob& job = jobs_[ends_.top().index];
+      calibration_.ended(ends_.top().promise, owner_of(job), job.runtime_s);
       ends_.pop();
-      calibration_.ended(index, owner_of(jobs_[index]), jobs_[index].runtime_s);
     }
   }
 
@@ -101,11 +103,13 @@ class Playing {
     const double limit_s = job.request.limit_s, runtime_s = job.runtime_s;
     const Prediction raw = forecaster_.predictor().predict(job.request, view_);
     const uint64_t owner = owner_of(job);
-    const Promise promise = calibration_.promise(raw, owner, view_.signature_jobs, limit_s);
     Prediction p = raw;
-    calibration_.apply(promise, p);
-    calibration_.submitted(index, promise);
-    ends_.emplace(job.end_s, index);
+    if (forecaster_.predictor().reads_history()) {
+      const Promise promise =
+          calibration_.promise(calibrated_logs(raw), owner, view_.signature_jobs, limit_s);
+      calibration_.apply(promise, p);
+      ends_.push({job.end_s, index, promise});
+    }
     const double median_s = p.quantile_s(0.5);
     auspex_.add(median_s, p.accuracy_point_s, runtime_s);
     if (p.mean_s) mean_.add(*p.mean_s, runtime_s);
@@ -146,8 +150,10 @@ class Playing {
     for (size_t i = 0; i < kCoverageLevels.size(); ++i) {
       out_.raw[i] = raw_[i].finish();
       out_.applied[i] = applied_[i].finish();
-      out_.recipe[i] = recipe_name(calibration_.recipe(i));
+      out_.recipe[i] = recipe_name(forecaster_.predictor().reads_history() ? calibration_.recipe(i)
+                                                                           : Recipe::kRaw);
     }
+    out_.calibration = calibration_;
     if (asked_h_ > 0) out_.requested_hours_ratio = applied_h_ / asked_h_;
     return std::move(out_);
   }
@@ -167,12 +173,18 @@ class Playing {
   const std::vector<HistoryJob>& jobs_;
   Forecaster& forecaster_;
   const EvaluateOptions& options_;
-  int64_t point_s_;
   HistoryView view_{};
   Scorer auspex_, mean_, limit_, last2_, last_signature_;
   std::array<CoverageCounter, kCoverageLevels.size()> raw_, applied_;
   Calibration calibration_;
-  using End = std::pair<int64_t, uint32_t>;  // time, index
+  struct End {
+    int64_t end_s;
+    uint32_t index;
+    Promise promise;
+    bool operator>(const End& other) const {
+      return end_s != other.end_s ? end_s > other.end_s : index > other.index;
+    }
+  };
   std::priority_queue<End, std::vector<End>, std::greater<>> ends_;
   double asked_h_ = 0, applied_h_ = 0;
   Evaluation out_;

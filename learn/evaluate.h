@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,16 +14,19 @@
 #include "learn/forecaster.h"
 #include "learn/play.h"
 #include "learn/scores.h"
+#include "shared/calibration.h"
 #include "shared/result.h"
 
 namespace auspex {
 
 struct EvaluateOptions {
-  double from_fraction = 0.7;  // of the submissions; the jobs from there on are scored
+  int64_t from_s = 0;  // the jobs submitted from there on are scored
+  int64_t until_s = std::numeric_limits<int64_t>::max();  // what happened later is unknown
   // At its start a job is predicted again: how well a pending job can be predicted once its
   // siblings have ended.
   Moment at = Moment::kSubmit;
-  bool summaries = false;  // fill Evaluation::train and ::test
+  bool summaries = false;                   // fill Evaluation::train and ::test
+  std::function<void()> submitted = [] {};  // called for each job that is played
 };
 
 // Rows of numbers for a model that knows no pointers: request and history.
@@ -46,11 +51,13 @@ struct Evaluation {
   // Node-hours of the limits that the default configuration would apply in mode guarded (0.9
   // quantile x margin, rounded up), against those of the users' limits.
   double requested_hours_ratio = 1;
+  Calibration calibration;        // as it is at the end
   std::vector<ScoredJob> scored;  // for the figure
   SummaryRows train, test;        // train: jobs that had ended when the first scored one came
 };
 
-// Plays the whole history, and scores its end. Errors: no job to score; the forecaster's.
+// Plays the history, and scores its end. Calibration goes on from the model's.
+// Errors: no job to score; the forecaster's.
 Result<Evaluation> evaluate(const std::vector<HistoryJob>& jobs, Forecaster& forecaster,
                             const EvaluateOptions& options);
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "learn/figure.h"
 #include "learn/online_learner.h"
 #include "learn/report.h"
+#include "shared/progress.h"
 
 namespace auspex {
 namespace {
@@ -21,6 +23,7 @@ namespace {
 struct Options {
   HistoryArguments history;
   std::string model, at = "submit", figure;
+  double from_fraction = 0.7;
   EvaluateOptions evaluate;
   bool frozen = false, baselines = false, json = false;
   uint64_t seed = 1;
@@ -30,7 +33,7 @@ struct Options {
 void declare(CLI::App& app, Options& options) {
   declare_history(app, options.history);
   app.add_option("--model", options.model, "model file")->required();
-  app.add_option("--from-fraction", options.evaluate.from_fraction,
+  app.add_option("--from-fraction", options.from_fraction,
                  "score the submissions after this share of all")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
@@ -80,12 +83,16 @@ Status run(Options& options) {
   Result<History> history = read_with_progress("evaluate", options.history);
   if (!history) return history.error();
   const std::string& file = options.history.source.paths.front();
-  const int64_t point_s = submit_point_s(history->jobs, options.evaluate.from_fraction);
+  const int64_t point_s = submit_point_s(history->jobs, options.from_fraction);
   Result<std::unique_ptr<Forecaster>> forecaster = forecaster_of(options, point_s);
   if (!forecaster) return forecaster.error();
   options.evaluate.at = options.at == "start" ? Moment::kStart : Moment::kSubmit;
+  options.evaluate.from_s = point_s;
   options.evaluate.summaries = options.baselines;
+  std::optional<Progress> line(std::in_place, "evaluating", history->jobs.size());
+  options.evaluate.submitted = [&line] { line->advance(); };
   const Result<Evaluation> evaluation = evaluate(history->jobs, **forecaster, options.evaluate);
+  line.reset();
   if (!evaluation) return Error{file + ": " + evaluation.error().message};
   const Result<FittedBaselines> fitted =
       fitted_baselines(options, *evaluation, history->jobs, point_s);

@@ -6,12 +6,66 @@
 
 #include "learn/dataset.h"
 #include "learn/play.h"
+#include "learn/rehearse.h"
 #include "learn/trainer.h"
 
 namespace auspex {
+namespace {
+
+// Source: our choice; the more, the better is known what a promise is worth, and the less is
+// fitted.
+constexpr double kRehearsedShare = 0.1;
+// Fewer say nothing about a network of this size.
+constexpr size_t kMinFitJobs = kMinTrainJobs / 2;
+
+// Jobs submitted from first_s on that ended before until_s.
+Examples examples_of(const std::vector<HistoryJob>& jobs, const Vocabulary& vocabulary,
+                     int64_t first_s, int64_t until_s) {
+  Examples examples(vocabulary);
+  JobHistory history;
+  HistoryView view{};
+  const auto add = [&](Moment, uint32_t index, int64_t now_s, const JobHistory& known) -> Status {
+    const HistoryJob& job = jobs[index];
+    if (job.request.submit_s < first_s || job.end_s >= until_s) return Done{};
+    known.view(job.request, now_s, view);
+    examples.add(job, view);
+    return Done{};
+  };
+  static_cast<void>(play(jobs, until_s, history, add));  // add() cannot fail
+  return examples;
+}
+
+// Categories of which no example was fitted begin as unknown ones.
+void start_as_unknown(const Examples& fitted, ModelContent& content) {
+  ModelContent::Layer& first = content.layers.front();
+  std::vector<uint8_t> known(first.inputs, 0);
+  for (const int32_t row : fitted.rows) known[static_cast<size_t>(row)] = 1;
+  const auto row_at = [&first](int64_t row) {
+    return first.weights.begin() + static_cast<std::ptrdiff_t>(row * first.outputs);
+  };
+  for (const ModelContent::Field& field : content.fields) {
+    for (const auto& [hash, row] : field.rows) {
+      if (known[row] != 0) continue;
+      std::copy_n(row_at(field.unknown_row), first.outputs, row_at(row));
+    }
+  }
+}
+
+Result<ModelContent> fitted(const Examples& examples, const Vocabulary& vocabulary,
+                            const FitOptions& options, const FitProgress& progress) {
+  PointerTrainer trainer(vocabulary, options.training);
+  if (Status fitted = trainer.fit(examples, progress.fitted); !fitted) return fitted.error();
+  ModelContent content;
+  vocabulary.describe(content);
+  trainer.describe(content);
+  start_as_unknown(examples, content);
+  return content;
+}
+
+}  // namespace
 
 Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const FitOptions& options,
-                                  const std::function<void(const PointerProgress&)>& progress) {
+                                  const FitProgress& progress) {
   std::vector<HistoryJob> known = completed_before(jobs, options.until_s);
   if (known.size() < kMinTrainJobs) {
     return Error{"training: " + std::to_string(known.size()) + " usable jobs are too few, " +
@@ -23,27 +77,28 @@ Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const Fit
   out.jobs = known.size();
   out.first_s = known.front().request.submit_s;
   out.last_s = known.back().request.submit_s;
+  const int64_t point_s = submit_point_s(known, 1 - kRehearsedShare);
   const Vocabulary vocabulary = Vocabulary::of(known, options.ids);
   known = {};
-
-  Examples examples(vocabulary);
-  JobHistory history;
-  HistoryView view{};
-  const Status played =
-      play(jobs, options.until_s, history,
-           [&](Moment, uint32_t index, int64_t now_s, const JobHistory& known_then) -> Status {
-             const HistoryJob& job = jobs[index];
-             if (job.request.submit_s < out.first_s || job.end_s >= options.until_s) return Done{};
-             known_then.view(job.request, now_s, view);
-             examples.add(job, view);
-             return Done{};
-           });
-  if (!played) return played.error();
-
-  PointerTrainer trainer(vocabulary, options.training);
-  if (Status fitted = trainer.fit(examples, progress); !fitted) return fitted.error();
-  vocabulary.describe(out.content);
-  trainer.describe(out.content);
+  {
+    const Examples examples = examples_of(jobs, vocabulary, out.first_s, point_s);
+    if (examples.size() < kMinFitJobs) {
+      return Error{"training: only " + std::to_string(examples.size()) + " of " +
+                   std::to_string(out.jobs) +
+                   " jobs had ended when the last tenth was submitted, " +
+                   std::to_string(kMinFitJobs) + " are needed: give a longer history"};
+    }
+    Result<ModelContent> content = fitted(examples, vocabulary, options, progress);
+    if (!content) return content.error();
+    out.content = std::move(*content);
+  }
+  uint64_t submission = 0;
+  const Result<Scores> rehearsed = rehearse(jobs, {point_s, options.until_s, options.training},
+                                            out.content, [&] { progress.rehearsed(++submission); });
+  if (!rehearsed) return rehearsed.error();
+  out.rehearsed = *rehearsed;
+  // Who its users were is nothing that another site should see.
+  if (!options.ids) out.content.calibration.users.clear();
   return out;
 }
 

@@ -113,6 +113,7 @@ Status Follower::publish() {
   ModelContent content = content_;
   learning_->describe(content);
   content.created_s = std::time(nullptr);
+  content.calibration = history_.calibration().state();
   const auto model = ModelFile::of(content);
   if (!model) return model.error();
   auto published = PointerTrainer::resume(vocabulary_, content, options_.training);

@@ -11,7 +11,9 @@ OnlineLearner::OnlineLearner(std::shared_ptr<const RuntimePredictor> predictor,
       predictor_(std::move(predictor)),
       content_(predictor_->model().content()),
       vocabulary_(Vocabulary::of(content_)),
-      pool_(vocabulary_, options.examples, options.training.seed) {}
+      pool_(vocabulary_, options.examples, options.training.seed) {
+  content_.calibration = {};
+}
 
 Result<std::unique_ptr<OnlineLearner>> OnlineLearner::resume(
     std::shared_ptr<const RuntimePredictor> predictor, const OnlineOptions& options) {
@@ -37,6 +39,10 @@ Status OnlineLearner::advance(int64_t now_s) {
   if (since_pass_ < options_.every || pool_.fresh() < options_.least_ended) return Done{};
   since_pass_ = 0;
   return refine();
+}
+
+Status OnlineLearner::learn_rest() {
+  return pool_.fresh() > 0 ? refine() : Done{};
 }
 
 Status OnlineLearner::refine() {

@@ -33,6 +33,10 @@ class OnlineLearner final : public Forecaster {
   const RuntimePredictor& predictor() const override { return *predictor_; }
   void seen(const HistoryJob& job, const HistoryView& view) override;
   Status advance(int64_t now_s) override;
+  // What ended since the last pass, however little it is.
+  Status learn_rest();
+  // The network as it is now; without a calibration.
+  const ModelContent& content() const { return content_; }
 
  private:
   OnlineLearner(std::shared_ptr<const RuntimePredictor> predictor, const OnlineOptions& options);

@@ -149,11 +149,17 @@ Result<Trained> train_pointer(const Options& options, const std::vector<HistoryJ
   fit.ids = !options.no_ids;
   std::optional<Progress> line(std::in_place, "training", 0);
   double loss = 0;
-  Result<FittedPointer> fitted = fit_pointer(jobs, fit, [&](const PointerProgress& p) {
+  FitProgress progress;
+  progress.fitted = [&](const PointerProgress& p) {
     loss += 0.01 * (p.loss - loss);
     line->show((p.epoch - 1) * p.jobs + p.jobs_done,
                share_of(p.epoch, p.jobs_done, p.jobs, fit.training.epochs));
-  });
+  };
+  progress.rehearsed = [&](uint64_t submission) {
+    if (submission == 1) line.emplace("rehearsing", jobs.size());
+    line->advance();
+  };
+  Result<FittedPointer> fitted = fit_pointer(jobs, fit, progress);
   line.reset();
   if (!fitted) return fitted.error();
   Trained trained;
@@ -161,9 +167,16 @@ Result<Trained> train_pointer(const Options& options, const std::vector<HistoryJ
   trained.first_s = fitted->first_s;
   trained.last_s = fitted->last_s;
   trained.content = std::move(fitted->content);
-  trained.details = {{"epochs", fit.training.epochs}, {"loss", loss}};
+  const Scores& rehearsed = fitted->rehearsed;
+  trained.details = {
+      {"epochs", fit.training.epochs},
+      {"loss", loss},
+      {"rehearsal",
+       {{"jobs", rehearsed.jobs}, {"accuracy", rehearsed.accuracy}, {"mae_h", rehearsed.mae_h}}}};
   char text[100];
-  std::snprintf(text, sizeof(text), "%u epochs, loss %.3f", fit.training.epochs, loss);
+  std::snprintf(text, sizeof(text), "the newest %llu predicted with accuracy %.3f, MAE %.2f h",
+                static_cast<unsigned long long>(rehearsed.jobs), rehearsed.accuracy,
+                rehearsed.mae_h);
   trained.summary = text;
   return trained;
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <utility>
 
 namespace auspex {
 namespace {
@@ -24,29 +26,37 @@ std::string_view recipe_name(Recipe recipe) {
   return recipe == Recipe::kRaw ? "raw" : "cautious";
 }
 
+CalibratedLogs calibrated_logs(const Prediction& prediction) {
+  CalibratedLogs logs{};
+  for (size_t level = 0; level < kCalibratedCount; ++level) {
+    logs[level] = log_of(prediction.quantiles_s[kTrainedLevel[level]]);
+  }
+  return logs;
+}
+
 float Promise::log_limit(size_t level, Recipe recipe) const {
   if (recipe == Recipe::kRaw) return std::min(log_quantile[level], log_asked);
-  if (is_new) return log_asked;
+  if (is_new) return std::isfinite(log_asked) ? log_asked : log_quantile.back();
   return std::min(log_quantile[level] + std::max(log_offset[level], 0.0F), log_asked);
 }
 
-Promise Calibration::promise(const Prediction& raw, uint64_t user, uint32_t signature_jobs,
+Promise Calibration::promise(const CalibratedLogs& raw, uint64_t user, uint32_t signature_jobs,
                              double asked_s) const {
   Promise promise;
+  promise.log_quantile = raw;
   promise.log_asked =
       std::isfinite(asked_s) ? log_of(asked_s) : std::numeric_limits<float>::infinity();
   promise.asked_s = asked_s;
-  for (size_t level = 0; level < kCalibratedCount; ++level) {
-    promise.log_quantile[level] = log_of(raw.quantiles_s[kTrainedLevel[level]]);
-  }
   const auto found = users_.find(user);
-  promise.is_new = signature_jobs < kLeastJobs || found == users_.end() ||
-                   found->second.scores.size() < kLeastJobs;
+  promise.is_new =
+      signature_jobs < kLeastJobs || found == users_.end() || found->second.count < kLeastJobs;
   if (found == users_.end()) return promise;
-  for (size_t level = 0; level < kCalibratedCount; ++level) {
-    float worst = -std::numeric_limits<float>::infinity();
-    for (const auto& score : found->second.scores) worst = std::max(worst, score[level]);
-    promise.log_offset[level] = worst;
+  const User& of = found->second;
+  promise.log_offset.fill(-std::numeric_limits<float>::infinity());
+  for (size_t job = 0; job < of.count; ++job) {
+    for (size_t level = 0; level < kCalibratedCount; ++level) {
+      promise.log_offset[level] = std::max(promise.log_offset[level], of.scores[job][level]);
+    }
   }
   return promise;
 }
@@ -59,73 +69,54 @@ void Calibration::apply(const Promise& promise, Prediction& prediction) const {
     if (in_use != Recipe::kRaw) {
       const float log_limit_s = promise.log_limit(level, in_use);
       // A float's log of the limit would not come back as the limit.
-      const double limit_s = log_limit_s < promise.log_asked
-                                 ? std::exp(static_cast<double>(log_limit_s))
-                                 : promise.asked_s;
-      quantile_s = std::isfinite(limit_s) ? limit_s : prediction.quantiles_s.back();
+      quantile_s = log_limit_s < promise.log_asked ? std::exp(static_cast<double>(log_limit_s))
+                                                   : promise.asked_s;
     }
     least_s = quantile_s = std::max(quantile_s, least_s);
   }
 }
 
-void Calibration::submitted(uint64_t key, const Promise& promise) {
-  const auto [entry, fresh] = in_flight_.try_emplace(key, InFlight{promise, 0, 0});
-  ++entry->second.count;
-  if (!fresh) return;
-  entry->second.number = ++submitted_;
-  in_flight_order_.emplace_back(key, submitted_);
-  // Those that ended still stand in the order, under numbers that nobody has any more.
-  const auto stale = [this](const std::pair<uint64_t, uint64_t>& place) {
-    const auto found = in_flight_.find(place.first);
-    return found == in_flight_.end() || found->second.number != place.second;
-  };
-  if (in_flight_order_.size() > 2 * kMostInFlight) std::erase_if(in_flight_order_, stale);
-  while (in_flight_.size() > kMostInFlight) {
-    if (!stale(in_flight_order_.front())) in_flight_.erase(in_flight_order_.front().first);
-    in_flight_order_.pop_front();
-  }
-}
-
-void Calibration::ended(uint64_t key, uint64_t user, double runtime_s) {
-  const auto found = in_flight_.find(key);
-  if (found == in_flight_.end()) return;
-  const Promise promise = found->second.promise;
-  if (--found->second.count == 0) in_flight_.erase(found);
+void Calibration::ended(const Promise& promise, uint64_t user, double runtime_s) {
   if (!(runtime_s > 0) || !std::isfinite(runtime_s)) return;
-
   constexpr float kRounding = 1e-5F;
   const float needed = std::min(log_of(runtime_s), promise.log_asked);
   uint16_t bits = 0;
-  std::array<float, kCalibratedCount> scores{};
+  CalibratedLogs scores{};
   for (size_t level = 0; level < kCalibratedCount; ++level) {
     scores[level] = needed - promise.log_quantile[level];
     for (size_t recipe = 0; recipe < kRecipes; ++recipe) {
       const bool covered =
           needed <= promise.log_limit(level, static_cast<Recipe>(recipe)) + kRounding;
-      const size_t bit = level * kRecipes + recipe;
-      bits = static_cast<uint16_t>(bits | (covered ? 1U << bit : 0U));
-      covered_[bit] += covered ? 1 : 0;
+      bits = static_cast<uint16_t>(bits | (covered ? 1U << (level * kRecipes + recipe) : 0U));
     }
   }
-  window_.push_back(bits);
-  if (window_.size() > kWindow) {
-    for (size_t bit = 0; bit < covered_.size(); ++bit) {
-      covered_[bit] -= (window_.front() >> bit) & 1U;
-    }
-    window_.pop_front();
-  }
-
-  User& of = users_[user];
-  of.touched = ++ended_;
-  of.scores.push_back(scores);
-  if (of.scores.size() > kUserScores) of.scores.pop_front();
-  if (users_.size() > kMostUsers) forget_oldest_user();
+  add_to_window(bits);
+  user_at(user).add(scores);
 }
 
-void Calibration::forget_oldest_user() {
-  users_.erase(std::min_element(users_.begin(), users_.end(), [](const auto& a, const auto& b) {
-    return a.second.touched < b.second.touched;
-  }));
+void Calibration::add_to_window(uint16_t bits) {
+  window_.push_back(bits);
+  for (size_t bit = 0; bit < covered_.size(); ++bit) covered_[bit] += (bits >> bit) & 1U;
+  if (window_.size() <= kWindow) return;
+  for (size_t bit = 0; bit < covered_.size(); ++bit) covered_[bit] -= (window_.front() >> bit) & 1U;
+  window_.pop_front();
+}
+
+void Calibration::User::add(const CalibratedLogs& score) {
+  scores[next] = score;
+  next = (next + 1) % kUserScores;
+  count = std::min<uint32_t>(count + 1, kUserScores);
+}
+
+Calibration::User& Calibration::user_at(uint64_t key) {
+  User& user = users_[key];
+  user.touched = ++ended_;
+  if (users_.size() > most_users_) {
+    users_.erase(std::min_element(users_.begin(), users_.end(), [](const auto& a, const auto& b) {
+      return a.second.touched < b.second.touched;
+    }));
+  }
+  return user;
 }
 
 double Calibration::coverage(size_t level, Recipe recipe) const {
@@ -137,6 +128,58 @@ double Calibration::coverage(size_t level, Recipe recipe) const {
 Recipe Calibration::recipe(size_t level) const {
   const bool holds = coverage(level, Recipe::kRaw) >= kCalibratedLevels[level];
   return window_.size() >= kLeast && holds ? Recipe::kRaw : Recipe::kCautious;
+}
+
+CalibrationState Calibration::state() const {
+  std::vector<const std::pair<const uint64_t, User>*> order;
+  for (const auto& user : users_) order.push_back(&user);
+  std::sort(order.begin(), order.end(),
+            [](const auto* a, const auto* b) { return a->second.touched < b->second.touched; });
+  CalibrationState state;
+  for (const auto* user : order) {
+    const User& of = user->second;
+    CalibrationState::User out{user->first, {}};
+    for (uint32_t back = of.count; back > 0; --back) {
+      out.scores.push_back(of.scores[(of.next + kUserScores - back) % kUserScores]);
+    }
+    state.users.push_back(std::move(out));
+  }
+  state.window.assign(window_.begin(), window_.end());
+  return state;
+}
+
+Result<Calibration> Calibration::of(const CalibrationState& state, size_t most_users) {
+  if (state.users.size() > kMostUsers || state.window.size() > kWindow) {
+    return Error{"calibration: more users or jobs than are kept"};
+  }
+  Calibration calibration(most_users);
+  for (const CalibrationState::User& user : state.users) {
+    if (calibration.users_.contains(user.key)) return Error{"calibration: a user twice"};
+    if (user.scores.empty() || user.scores.size() > kUserScores) {
+      return Error{"calibration: a user with " + std::to_string(user.scores.size()) + " jobs"};
+    }
+    User& kept = calibration.user_at(user.key);
+    for (const CalibratedLogs& score : user.scores) {
+      if (!std::all_of(score.begin(), score.end(), [](float s) { return std::isfinite(s); })) {
+        return Error{"calibration: a score that is no number"};
+      }
+      kept.add(score);
+    }
+  }
+  for (const uint16_t bits : state.window) {
+    if (bits >> (kCalibratedCount * kRecipes) != 0) {
+      return Error{"calibration: a recipe that there is not"};
+    }
+    calibration.add_to_window(bits);
+  }
+  return calibration;
+}
+
+size_t Calibration::bytes_at_most(size_t most_users) {
+  // A node has a key and a pointer, a table at most two pointers for each.
+  constexpr size_t kNode = sizeof(User) + 4 * sizeof(uint64_t);
+  // One is entered before the oldest leaves.
+  return (std::min(most_users, kMostUsers) + 1) * kNode + 2 * kWindow * sizeof(uint16_t);
 }
 
 }  // namespace auspex

@@ -106,6 +106,7 @@ ModelContent ModelFile::content() const {
                               floats(p.head_weights, width * kItemHeads),
                               floats(p.head_bias, kItems * kItemHeads)};
   }
+  content.calibration = calibration_.state();
   return content;
 }
 
@@ -171,6 +172,28 @@ Status check_pointer(const model::Pointer& pointer, const model::Layer& last) {
     return Error{"a weight that is not a finite number"};
   }
   return Done{};
+}
+
+// Errors: counts that do not fit each other; those of Calibration::of.
+Result<Calibration> calibration_of(const model::Calibration& saved) {
+  CalibrationState state;
+  uint32_t next = 0;
+  const auto* scores = saved.scores();
+  const Error misfit{"calibration: counts that do not fit each other"};
+  if (saved.users()->size() != saved.jobs()->size()) return misfit;
+  for (uint32_t i = 0; i < saved.users()->size(); ++i) {
+    CalibrationState::User& user = state.users.emplace_back();
+    user.key = saved.users()->Get(i);
+    const uint32_t jobs = saved.jobs()->Get(i);
+    if (uint64_t{next} + jobs * kCalibratedCount > scores->size()) return misfit;
+    user.scores.resize(jobs);
+    for (CalibratedLogs& score : user.scores) {
+      for (float& value : score) value = scores->Get(next++);
+    }
+  }
+  if (next != scores->size()) return misfit;
+  state.window.assign(saved.window()->begin(), saved.window()->end());
+  return Calibration::of(state);
 }
 
 // What the schema cannot say: sizes that fit each other.
@@ -270,6 +293,11 @@ Status ModelFile::bind(const std::string& path) {
     summary_.parameters += p->past_weights()->size() + p->candidate_weights()->size() +
                            p->slot_bias()->size() + p->context_weights()->size() +
                            p->head_weights()->size() + p->head_bias()->size();
+  }
+  if (const auto* saved = m.calibration()) {
+    Result<Calibration> calibration = calibration_of(*saved);
+    if (!calibration) return Error{path + ": " + calibration.error().message};
+    calibration_ = std::move(*calibration);
   }
   for (size_t i = 0; i < kCategoryCount; ++i) {
     const auto* field = m.fields()->Get(static_cast<uint32_t>(i));

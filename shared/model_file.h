@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "shared/calibration.h"
 #include "shared/features.h"
 #include "shared/history/view.h"
 #include "shared/result.h"
@@ -88,6 +89,8 @@ class ModelFile {
   // Inputs of the first layer behind the one-hot rows.
   uint32_t dense_inputs() const;
   uint32_t max_width() const { return max_width_; }  // widest layer output
+  // How well its promises held when it was trained; empty without a pointer.
+  const Calibration& calibration() const { return calibration_; }
   const ModelSummary& summary() const { return summary_; }
 
  private:
@@ -110,6 +113,7 @@ class ModelFile {
     float median, mean, inverse_sd;
   };
   std::array<Scale, kNumberCount> scales_{};
+  Calibration calibration_;
   ModelSummary summary_;
 };
 
@@ -139,6 +143,7 @@ struct ModelContent {
   std::array<Number, kNumberCount> numbers;
   std::vector<Layer> layers;
   std::optional<Pointer> pointer;
+  CalibrationState calibration;
 };
 
 // The bytes of the file. Shape: header, then FlatBuffer.

@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstring>
+#include <limits>
 
 #include "shared/file.h"
 #include "shared/model_file.h"
@@ -45,6 +46,22 @@ flatbuffers::Offset<model::Pointer> pointer_of(flatbuffers::FlatBufferBuilder& b
                               context, head, head_bias);
 }
 
+flatbuffers::Offset<model::Calibration> calibration_of(flatbuffers::FlatBufferBuilder& builder,
+                                                       const CalibrationState& state) {
+  std::vector<uint64_t> users;
+  std::vector<uint8_t> jobs;
+  std::vector<float> scores;
+  static_assert(Calibration::kUserScores <= std::numeric_limits<uint8_t>::max());
+  for (const CalibrationState::User& user : state.users) {
+    users.push_back(user.key);
+    jobs.push_back(static_cast<uint8_t>(user.scores.size()));
+    for (const CalibratedLogs& score : user.scores) {
+      scores.insert(scores.end(), score.begin(), score.end());
+    }
+  }
+  return model::CreateCalibrationDirect(builder, &users, &jobs, &scores, &state.window);
+}
+
 flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
   flatbuffers::FlatBufferBuilder b(1 << 20);
   std::vector<flatbuffers::Offset<model::Layer>> layers;
@@ -72,10 +89,12 @@ flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
   const auto numbers_vector = b.CreateVector(numbers);
   const auto layers_vector = b.CreateVector(layers);
   const auto pointer = content.pointer ? pointer_of(b, *content.pointer) : 0;
-  b.Finish(
-      model::CreateRuntimeModel(b, kFeatureVersion, content.created_s, trained_on, fields_vector,
-                                lookup, numbers_vector, levels, layers_vector, pointer),
-      model::RuntimeModelIdentifier());
+  const bool calibrated = !content.calibration.window.empty();
+  const auto calibration = calibrated ? calibration_of(b, content.calibration) : 0;
+  b.Finish(model::CreateRuntimeModel(b, kFeatureVersion, content.created_s, trained_on,
+                                     fields_vector, lookup, numbers_vector, levels, layers_vector,
+                                     pointer, calibration),
+           model::RuntimeModelIdentifier());
   return b.Release();
 }
 

@@ -7,7 +7,8 @@
 #include "shared/history/candidates.h"
 
 namespace auspex {
-JobHistory::JobHistory(const HistoryCapacity& capacity) : capacity_(capacity) {
+JobHistory::JobHistory(const HistoryCapacity& capacity)
+    : capacity_(capacity), calibration_(capacity.keys) {
   for (const uint32_t ring : kPastPerKey) tables_.emplace_back(ring, capacity.keys);
 }
 
@@ -15,7 +16,22 @@ void JobHistory::view(const HistoryRequest& request, int64_t now_s, HistoryView&
   view_of(request, find_history(request, history_keys(request.features), tables_), now_s, out);
 }
 
-void JobHistory::submitted(const HistoryRequest& request) {
+Promise JobHistory::promise_of(const HistoryRequest& request, const HistoryKeys& keys,
+                               const CalibratedLogs& raw) const {
+  const KeySlot* same =
+      table(HistoryKey::kSignature).find(keys[static_cast<size_t>(HistoryKey::kSignature)]);
+  return calibration_.promise(raw, keys[static_cast<size_t>(HistoryKey::kUser)],
+                              same == nullptr ? 0 : same->count, request.limit_s);
+}
+
+void JobHistory::calibrate(const HistoryRequest& request, Prediction& prediction) const {
+  prediction.raw_log_s = calibrated_logs(prediction);
+  calibration_.apply(promise_of(request, history_keys(request.features), *prediction.raw_log_s),
+                     prediction);
+}
+
+void JobHistory::submitted(const HistoryRequest& request,
+                           const std::optional<CalibratedLogs>& promised) {
   newest_s_ = std::max(newest_s_, request.submit_s);
   const HistoryKeys keys = history_keys(request.features);
   const uint64_t signature = keys[static_cast<size_t>(HistoryKey::kSignature)];
@@ -27,6 +43,7 @@ void JobHistory::submitted(const HistoryRequest& request) {
     job.candidates = candidates_of(found);
     const KeySlot* user = found.of(HistoryKey::kUser);
     if (user != nullptr) job.pattern = pattern_key(signature, user->last_signature);
+    if (promised) job.promise = promise_of(request, keys, *promised);
   }
   ++job.count;
   bound_in_flight();
@@ -105,6 +122,10 @@ void JobHistory::ended(const HistoryRequest& request, int64_t start_s, int64_t e
       user.used_share_log += (user.count == 0 ? 1 : kDecay) * (share - user.used_share_log);
     }
     if (known != in_flight_.end()) {
+      if (known->second.promise) {
+        calibration_.ended(*known->second.promise, keys[static_cast<size_t>(HistoryKey::kUser)],
+                           runtime_s);
+      }
       keys[static_cast<size_t>(HistoryKey::kPattern)] = known->second.pattern;
       if (--known->second.count == 0) forget(known);
     }
@@ -138,7 +159,8 @@ size_t JobHistory::bytes_at_most(const HistoryCapacity& capacity) {
   // One is entered before the oldest leaves.
   const size_t in_flight = size_t{capacity.in_flight} + 1;
   return capacity.keys * (per_key + growing) +
-         in_flight * hashed_bytes(sizeof(uint64_t) + sizeof(InFlight));
+         in_flight * hashed_bytes(sizeof(uint64_t) + sizeof(InFlight)) +
+         Calibration::bytes_at_most(capacity.keys);
 }
 
 }  // namespace auspex

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// JobHistory: what a site's jobs did, as a new submission may look at it. One implementation for
-// training, evaluation, dry run and daemon: a fold over events in the order of time.
+// JobHistory: what a site's jobs did, as a new submission may look at it, and how well what they
+// were promised held. One implementation for training, evaluation, dry run and daemon: a fold over
+// events in the order of time.
 //
 // Only what ended before the submission is in a view: the caller tells of an end when it has
 // happened. Memory is bounded by the capacity, see bytes_at_most().
@@ -8,11 +9,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "shared/calibration.h"
 #include "shared/history/key_table.h"
 #include "shared/history/view.h"
 #include "shared/result.h"
@@ -31,12 +34,24 @@ class JobHistory {
   // What is known about a request at `now_s`. Threads: any number while nobody changes it.
   void view(const HistoryRequest& request, int64_t now_s, HistoryView& out) const;
 
+  // Moves the upper quantiles of a prediction for a request that is submitted now to what
+  // calibration makes of them. Threads: as view().
+  void calibrate(const HistoryRequest& request, Prediction& prediction) const;
+
   // The events of a job's life. A start may be left out; an end without its submission counts too.
-  void submitted(const HistoryRequest& request);
+  // promised: Prediction::raw_log_s of the job's decision; without, it teaches calibration nothing.
+  void submitted(const HistoryRequest& request,
+                 const std::optional<CalibratedLogs>& promised = std::nullopt);
   void started(const HistoryRequest& request, int64_t start_s);
   // start_s: as given to started(), 0 if it was not. Cancelled before it ran: runtime_s <= 0.
   void ended(const HistoryRequest& request, int64_t start_s, int64_t end_s, double runtime_s,
              Ending ending);
+
+  // As it was elsewhere, where nothing was promised yet.
+  void go_on_from(const Calibration& calibration) {
+    calibration_ = calibration.resized(capacity_.keys);
+  }
+  const Calibration& calibration() const { return calibration_; }
 
   uint64_t jobs() const { return jobs_; }         // that ended with a runtime
   int64_t newest_s() const { return newest_s_; }  // the last event
@@ -50,6 +65,7 @@ class JobHistory {
   // What was known when a job was submitted and is judged when it ends.
   struct InFlight {
     std::array<float, kCandidates> candidates{};
+    std::optional<Promise> promise;
     uint64_t pattern = 0;
     uint64_t older = 0, newer = 0;  // keys of the neighbours in the order of submission; 0: none
     uint32_t count = 0;             // equal submissions of the same second
@@ -58,6 +74,8 @@ class JobHistory {
 
   const KeyTable& table(HistoryKey kind) const { return tables_[static_cast<size_t>(kind)]; }
   KeyTable& table(HistoryKey kind) { return tables_[static_cast<size_t>(kind)]; }
+  Promise promise_of(const HistoryRequest& request, const HistoryKeys& keys,
+                     const CalibratedLogs& raw) const;
   void judge(KeySlot& slot, const InFlight& at_submission, float log_runtime_s);
   // The entry of a key other than 0, the newest where there was none (second: true).
   std::pair<InFlight&, bool> remember(uint64_t key);
@@ -68,6 +86,7 @@ class JobHistory {
   std::vector<KeyTable> tables_;  // index: HistoryKey
   InFlightJobs in_flight_;
   uint64_t oldest_in_flight_ = 0, newest_in_flight_ = 0;  // keys; 0: none
+  Calibration calibration_;
   uint64_t jobs_ = 0;
   int64_t newest_s_ = 0;
 };

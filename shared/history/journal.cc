@@ -9,6 +9,7 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <type_traits>
@@ -39,6 +40,8 @@ struct Record {
   double runtime_s = 0, limit_s = 0;
   std::array<uint64_t, kCategoryCount> category{};
   std::array<float, kNumberCount> number{};
+  CalibratedLogs promised{};
+  uint32_t is_promised = 0;
   uint64_t checksum = 0;
 };
 static_assert(sizeof(Record) == kJournalRecordBytes);
@@ -64,34 +67,42 @@ Record record_of(const HistoryEvent& event) {
   record.limit_s = event.request.limit_s;
   record.category = event.request.features.category;
   record.number = event.request.features.number;
+  record.is_promised = event.promised ? 1 : 0;
+  if (event.promised) record.promised = *event.promised;
   return record;
 }
 
 HistoryEvent event_of(const Record& record) {
-  return {static_cast<EventKind>(record.kind),
-          static_cast<Ending>(record.ending),
-          {{record.category, record.number}, record.submit_s, record.limit_s},
-          record.start_s,
-          record.end_s,
-          record.runtime_s};
+  HistoryEvent event{static_cast<EventKind>(record.kind),
+                     static_cast<Ending>(record.ending),
+                     {{record.category, record.number}, record.submit_s, record.limit_s},
+                     record.start_s,
+                     record.end_s,
+                     record.runtime_s,
+                     std::nullopt};
+  if (record.is_promised != 0) event.promised = record.promised;
+  return event;
 }
 
 bool is_known(const Record& record) {
   return record.kind <= static_cast<uint32_t>(EventKind::kEnded) &&
-         record.ending <= static_cast<uint32_t>(Ending::kAtLimit);
+         record.ending <= static_cast<uint32_t>(Ending::kAtLimit) &&
+         std::all_of(record.promised.begin(), record.promised.end(),
+                     [](float log_s) { return std::isfinite(log_s); });
 }
 
 }  // namespace
 
 HistoryEvent history_event_of(const JobEvent& event) {
   return {event.kind,    event.ending, history_request_of(event.submission),
-          event.start_s, event.end_s,  event.runtime_s};
+          event.start_s, event.end_s,  event.runtime_s,
+          std::nullopt};
 }
 
 void apply(const HistoryEvent& event, JobHistory& history) {
   switch (event.kind) {
     case EventKind::kSubmitted:
-      return history.submitted(event.request);
+      return history.submitted(event.request, event.promised);
     case EventKind::kStarted:
       return history.started(event.request, event.start_s);
     case EventKind::kEnded:

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -22,8 +23,8 @@
 
 namespace auspex {
 
-inline constexpr uint32_t kJournalVersion = 1;
-inline constexpr size_t kJournalHeaderBytes = 32, kJournalRecordBytes = 192;
+inline constexpr uint32_t kJournalVersion = 2;
+inline constexpr size_t kJournalHeaderBytes = 32, kJournalRecordBytes = 208;
 
 // An event as the history takes it.
 struct HistoryEvent {
@@ -32,6 +33,7 @@ struct HistoryEvent {
   HistoryRequest request;
   int64_t start_s = 0, end_s = 0;
   double runtime_s = 0;
+  std::optional<CalibratedLogs> promised;  // of a submission that was decided
 };
 
 HistoryEvent history_event_of(const JobEvent& event);

@@ -4,138 +4,45 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cerrno>
-#include <cstddef>
-#include <cstdlib>
+#include <cmath>
 #include <cstring>
-#include <memory>
 #include <type_traits>
 #include <vector>
 
 #include "shared/file.h"
+#include "shared/history/snapshot_stream.h"
 
 namespace auspex {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "numbers are written as they lie");
+using snapshot::Checksum;
+using snapshot::Header;
+using snapshot::Reader;
+using snapshot::Writer;
 
 constexpr char kMagic[8] = {'A', 'U', 'S', 'P', 'E', 'X', 'J', 'H'};
-constexpr size_t kBufferBytes = size_t{1} << 20;
 
-struct Header {
-  char magic[8] = {};
-  uint32_t version = 0;
-  uint32_t history_version = 0;
-  uint32_t feature_version = 0;
-  uint32_t zero = 0;
-  uint64_t payload_bytes = 0;
-  uint64_t checksum = 0;
-};
-static_assert(std::has_unique_object_representations_v<Header>);
+template <class SomePromise, class Field>
+void promise_of(SomePromise& promise, const Field& field) {
+  for (auto& value : promise.log_quantile) field(value);
+  for (auto& value : promise.log_offset) field(value);
+  field(promise.log_asked);
+  field(promise.asked_s);
+  auto is_new = static_cast<uint8_t>(promise.is_new);
+  field(is_new);
+  if constexpr (!std::is_const_v<SomePromise>) promise.is_new = is_new != 0;
+}
 
-class Checksum {
- public:
-  Checksum() : state_(XXH3_createState()) {
-    if (state_ == nullptr || XXH3_64bits_reset(state_.get()) != XXH_OK) std::abort();
-  }
-  void add(const void* data, size_t size) { XXH3_64bits_update(state_.get(), data, size); }
-  // Of what was added and then of the header.
-  uint64_t with(const Header& header) {
-    add(&header, offsetof(Header, checksum));
-    return XXH3_64bits_digest(state_.get());
-  }
-
- private:
-  struct Free {
-    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+bool is_sound(const Promise& promise) {
+  const auto finite = [](const CalibratedLogs& logs) {
+    return std::all_of(logs.begin(), logs.end(), [](float log) { return std::isfinite(log); });
   };
-  std::unique_ptr<XXH3_state_t, Free> state_;
-};
-
-// A number, without padding whose bytes would be anybody's.
-template <class T>
-concept Plain = std::is_arithmetic_v<T> || std::is_enum_v<T>;
-
-class Writer {
- public:
-  explicit Writer(int fd) : fd_(fd) { buffer_.reserve(kBufferBytes); }
-
-  template <Plain T>
-  void put(T value) {
-    if (buffer_.size() + sizeof(T) > kBufferBytes) flush();
-    const auto* bytes = reinterpret_cast<const uint8_t*>(&value);
-    buffer_.insert(buffer_.end(), bytes, bytes + sizeof(T));
-  }
-
-  // What was put since is the payload; the header takes its place at the beginning of the file.
-  bool finish(Header header) {
-    flush();
-    header.payload_bytes = written_;
-    header.checksum = checksum_.with(header);
-    return ok_ && write_at(fd_, &header, sizeof(header), 0);
-  }
-
- private:
-  void flush() {
-    checksum_.add(buffer_.data(), buffer_.size());
-    ok_ = ok_ && write_at(fd_, buffer_.data(), buffer_.size(), sizeof(Header) + written_);
-    written_ += buffer_.size();
-    buffer_.clear();
-  }
-
-  int fd_;
-  std::vector<uint8_t> buffer_;
-  Checksum checksum_;
-  uint64_t written_ = 0;
-  bool ok_ = true;
-};
-
-// Reads the payload in pieces. Once it has failed, it gives zeros.
-class Reader {
- public:
-  Reader(int fd, uint64_t payload_bytes)
-      : fd_(fd), end_(sizeof(Header) + payload_bytes), buffer_(kBufferBytes) {}
-
-  // The next piece; empty at the end and on failure.
-  std::span<const uint8_t> piece() {
-    const uint64_t wanted = std::min<uint64_t>(end_ - next_, kBufferBytes);
-    ok_ = ok_ && read_at(fd_, buffer_.data(), wanted, next_) == static_cast<ssize_t>(wanted);
-    if (!ok_) return {};
-    next_ += wanted;
-    return {buffer_.data(), wanted};
-  }
-
-  template <Plain T>
-  T get() {
-    std::array<uint8_t, sizeof(T)> bytes{};
-    for (size_t have = 0; have < sizeof(T) && ok_;) {
-      if (piece_.empty()) {
-        piece_ = piece();
-        if (piece_.empty()) ok_ = false;
-      }
-      const size_t size = std::min(sizeof(T) - have, piece_.size());
-      std::copy_n(piece_.begin(), size, bytes.begin() + static_cast<ptrdiff_t>(have));
-      piece_ = piece_.subspan(size);
-      have += size;
-    }
-    return ok_ ? std::bit_cast<T>(bytes) : T{};
-  }
-  bool ok() const { return ok_; }
-  bool at_end() const { return next_ == end_ && piece_.empty(); }
-
- private:
-  int fd_;
-  uint64_t end_;
-  uint64_t next_ = sizeof(Header);  // where in the file the next piece begins
-  std::vector<uint8_t> buffer_;
-  std::span<const uint8_t> piece_;
-  bool ok_ = true;
-};
+  return finite(promise.log_quantile) && finite(promise.log_offset) && promise.log_asked >= 0 &&
+         promise.asked_s >= 0;
+}
 
 bool has_activity(HistoryKey kind) {
   return kind == HistoryKey::kUser || kind == HistoryKey::kSignature;
@@ -212,8 +119,21 @@ class HistorySnapshot {
       put(job.pattern);
       put(job.count);
       for (const float value : job.candidates) put(value);
+      put(static_cast<uint8_t>(job.promise.has_value()));
+      if (job.promise) promise_of(*job.promise, put);
       key = job.newer;
     }
+    const CalibrationState calibration = history.calibration_.state();
+    put(static_cast<uint64_t>(calibration.users.size()));
+    for (const CalibrationState::User& user : calibration.users) {
+      put(user.key);
+      put(static_cast<uint32_t>(user.scores.size()));
+      for (const CalibratedLogs& score : user.scores) {
+        for (const float value : score) put(value);
+      }
+    }
+    put(static_cast<uint64_t>(calibration.window.size()));
+    for (const uint16_t bits : calibration.window) put(bits);
   }
 
   // Empty, or what is wrong.
@@ -229,6 +149,7 @@ class HistorySnapshot {
       if (!wrong.empty()) return wrong;
     }
     std::string wrong = read_in_flight(in, history);
+    if (wrong.empty()) wrong = read_calibration(in, history);
     if (!wrong.empty()) return wrong;
     if (!in.ok()) return "the content ends too early";
     return in.at_end() ? "" : "the content goes on after its end";
@@ -267,15 +188,46 @@ class HistorySnapshot {
       saved.pattern = in.get<uint64_t>();
       saved.count = in.get<uint32_t>();
       for (float& value : saved.candidates) value = in.get<float>();
+      if (in.get<uint8_t>() != 0) {
+        promise_of(saved.promise.emplace(),
+                   [&in](auto& value) { value = in.get<std::decay_t<decltype(value)>>(); });
+      }
       if (!in.ok()) break;
       if (key == 0 || saved.count == 0) return "a submission without a key or a count";
+      if (saved.promise && !is_sound(*saved.promise)) return "a promise that is no number";
       const auto [job, fresh] = history.remember(key);
       if (!fresh) return "a submission twice";
       job.pattern = saved.pattern;
       job.count = saved.count;
       job.candidates = saved.candidates;
+      job.promise = saved.promise;
       history.bound_in_flight();
     }
+    return "";
+  }
+
+  static std::string read_calibration(Reader& in, JobHistory& history) {
+    CalibrationState state;
+    const auto users = in.get<uint64_t>();
+    if (users > Calibration::kMostUsers) return "more calibrated users than are kept";
+    for (uint64_t i = 0; i < users && in.ok(); ++i) {
+      CalibrationState::User& user = state.users.emplace_back();
+      user.key = in.get<uint64_t>();
+      const auto scores = in.get<uint32_t>();
+      if (scores > Calibration::kUserScores) return "more scores of a user than are kept";
+      user.scores.resize(scores);
+      for (CalibratedLogs& score : user.scores) {
+        for (float& value : score) value = in.get<float>();
+      }
+    }
+    const auto window = in.get<uint64_t>();
+    if (window > Calibration::kWindow) return "more calibrating jobs than are kept";
+    state.window.resize(window);
+    for (uint16_t& bits : state.window) bits = in.get<uint16_t>();
+    if (!in.ok()) return "";
+    Result<Calibration> calibration = Calibration::of(state);
+    if (!calibration) return calibration.error().message;
+    history.go_on_from(*calibration);
     return "";
   }
 };

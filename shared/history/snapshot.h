@@ -15,7 +15,7 @@
 
 namespace auspex {
 
-inline constexpr uint32_t kHistoryFileVersion = 1;
+inline constexpr uint32_t kHistoryFileVersion = 2;
 
 // Written beside the target, synced, then renamed: the old file stays until the new one is whole.
 Status save_history(const JobHistory& history, const std::string& path);

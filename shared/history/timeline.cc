@@ -16,8 +16,8 @@ void Timeline::advance(int64_t time_s) {
   }
 }
 
-void Timeline::submit(const HistoryJob& job) {
-  history_.submitted(job.request);
+void Timeline::submit(const HistoryJob& job, const std::optional<CalibratedLogs>& promised) {
+  history_.submitted(job.request, promised);
   const int64_t start_s = start_told_s(job.start_s, job.end_s);
   const uint32_t place = clock_.submit(start_s, job.end_s);
   jobs_.resize(std::max<size_t>(jobs_.size(), place + 1));

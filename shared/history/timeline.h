@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "shared/history/history.h"
@@ -20,7 +21,8 @@ class Timeline {
   void advance(int64_t time_s);
 
   // After advance(job.request.submit_s) and whatever view the caller takes: the job is submitted.
-  void submit(const HistoryJob& job);
+  // promised: as for JobHistory::submitted().
+  void submit(const HistoryJob& job, const std::optional<CalibratedLogs>& promised = std::nullopt);
 
  private:
   JobHistory& history_;

@@ -161,6 +161,10 @@ TEST_F(Feed, WithoutDecisionsItLeavesTheSameHistory) {
     EXPECT_EQ(json::parse(ran.out).at("submissions"), 400);
     without = status().at("history");
   }
+  // What was not decided was promised nothing.
+  EXPECT_EQ(with.at("calibration").at("jobs"), 400);
+  EXPECT_EQ(without.at("calibration").at("jobs"), 0);
+  for (json* history : {&with, &without}) history->erase("calibration");
   EXPECT_EQ(without, with);
   EXPECT_EQ(without.at("jobs"), 400);
   EXPECT_EQ(without.at("users"), 12);
@@ -187,6 +191,36 @@ TEST_F(Feed, ADaemonThatWasKilledGoesOn) {
   daemon = start();
   for (std::string& row : feed({"--skip", "150"})) rows.push_back(std::move(row));
   expect_same(rows, dry_run());
+}
+
+TEST_F(Feed, ADaemonBeginsWithTheModelsCalibrationAndKeepsItsOwn) {
+  auto model = fixtures::random_pointer_model({32, 16}, 8, 8, 3);
+  model.calibration = fixtures::proven_calibration().state();
+  ASSERT_TRUE(write_model_file(folder_ / "model", model).ok());
+  auto daemon = start();
+  EXPECT_EQ(status().at("history").at("calibration").at("p90").at("recipe"), "raw");
+  auto rows = feed({"--limit", "150"});
+  const json calibration = status().at("history").at("calibration");
+  EXPECT_GT(calibration.at("jobs"), Calibration::kLeast);
+  daemon->end(SIGKILL);
+  // Another model's is not taken over by a daemon that has one.
+  model.calibration = {};
+  ASSERT_TRUE(write_model_file(folder_ / "other", model).ok());
+  fs::rename(folder_ / "model", folder_ / "first");
+  fs::copy(folder_ / "other", folder_ / "model");
+  daemon = start();
+  EXPECT_EQ(status().at("history").at("calibration"), calibration);
+  for (std::string& row : feed({"--skip", "150"})) rows.push_back(std::move(row));
+  fs::rename(folder_ / "first", folder_ / "model");
+  const auto without_model = [](std::vector<std::string> texts) {
+    for (std::string& text : texts) {
+      json row = json::parse(text);
+      row.at("decision").erase("admin_comment");  // it names the model
+      text = row.dump();
+    }
+    return texts;
+  };
+  expect_same(without_model(rows), without_model(dry_run()));
 }
 
 TEST_F(Feed, ARefusedFileIsSetAsideAndTheDaemonStarts) {

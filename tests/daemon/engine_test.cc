@@ -47,6 +47,23 @@ TEST(LoadEngine, DecidesAsTheFilesSay) {
   EXPECT_EQ(d.applied_min, 40U);
 }
 
+// Until enough jobs have shown what a quantile is worth, a new user's limit stays.
+TEST(Engine, AppliesAQuantileOnceItIsProven) {
+  const auto model = ModelFile::of(fixtures::deaf_pointer_model(900));
+  Config config;
+  config.mode = Mode::kHard;
+  const Engine engine(config, *RuntimePredictor::with(*model));
+  JobHistory history;
+  EXPECT_EQ(engine.decide(job(1000).submission, &history).why, Why::kNotBelowAsked);
+  history.go_on_from(fixtures::proven_calibration());
+  const Decision d = engine.decide(job(1000).submission, &history);
+  EXPECT_EQ(d.why, Why::kModel);
+  EXPECT_LT(*d.applied_min, 30U);
+  // What it was promised is what the network itself said.
+  EXPECT_EQ(d.prediction->raw_log_s,
+            calibrated_logs(*engine.decide(job(1000).submission).prediction));
+}
+
 TEST(LoadEngine, WithoutAModelItStartsAndSaysSo) {
   const TemporaryFolder folder;
   write_file(folder / "auspex.yaml", "model: /nonexistent/m\nslurm_user: root\n");

@@ -37,7 +37,9 @@ class Evaluated : public testing::Test {
     ASSERT_TRUE(model.ok()) << model.error().message;
     forecaster_ = std::make_unique<FrozenForecaster>(*RuntimePredictor::with(*model));
     history_ = *read_history({{folder_ / "jobs"}, JobFormat::kSwf, {}});
+    score_from(0.7);
   }
+  void score_from(double share) { options_.from_s = submit_point_s(history_.jobs, share); }
   Result<Evaluation> evaluated() { return evaluate(history_.jobs, *forecaster_, options_); }
 
   fixtures::TemporaryFolder folder_;
@@ -59,8 +61,9 @@ TEST_F(Evaluated, scores_the_last_jobs_by_hand) {
   EXPECT_NEAR(result->raw[0].jobs, 1.0 / 3, 1e-9);
   EXPECT_NEAR(result->raw[2].jobs, 1.0 / 3, 1e-9);
   EXPECT_NEAR(result->raw[0].requested_ratio, 60.0 / 240, 1e-6);
-  // Three jobs prove no calibration: what is applied is what the user asked for.
-  EXPECT_EQ(result->requested_hours_ratio, 1);
+  // A network that reads no history is not calibrated: an hour, a tenth more, rounded up.
+  EXPECT_NEAR(result->requested_hours_ratio, 70.0 / 240, 1e-9);
+  EXPECT_EQ(result->applied[0].requested_ratio, result->raw[0].requested_ratio);
 
   EXPECT_NEAR(result->limit.accuracy, (0.125 + 0.5 + 1) / 3, 1e-9);
   EXPECT_EQ(result->limit.underestimation, 0);
@@ -68,11 +71,29 @@ TEST_F(Evaluated, scores_the_last_jobs_by_hand) {
   EXPECT_NEAR(result->last2.accuracy, (0.5 + 45.0 / 120 + 75.0 / 240) / 3, 1e-6);  // floats
 }
 
-TEST_F(Evaluated, scores_everything_from_fraction_zero) {
-  options_.from_fraction = 0;
+TEST_F(Evaluated, scores_everything_from_the_first_job) {
+  score_from(0);
   const Result<Evaluation> result = evaluated();
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->last2.jobs, 10U);
+}
+
+TEST_F(Evaluated, knows_nothing_of_what_happens_later) {
+  options_.until_s = history_.jobs[8].request.submit_s + 7200;  // the last but one ends just then
+  const Result<Evaluation> result = evaluated();
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  EXPECT_EQ(result->auspex.jobs, 1U);
+}
+
+TEST_F(Evaluated, a_network_that_reads_the_history_is_calibrated) {
+  const auto model = ModelFile::of(fixtures::random_pointer_model({9, 5}, 7, 10, 7));
+  FrozenForecaster pointer(*RuntimePredictor::with(*model));
+  const Result<Evaluation> result = evaluate(history_.jobs, pointer, options_);
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  EXPECT_EQ(result->calibration.jobs(), 3U);
+  // Three jobs prove nothing: what is applied is what the user asked for.
+  EXPECT_EQ(result->recipe[0], "cautious");
+  EXPECT_EQ(result->requested_hours_ratio, 1);
 }
 
 TEST_F(Evaluated, gives_the_agreed_keys) {
@@ -94,7 +115,7 @@ TEST_F(Evaluated, gives_the_agreed_keys) {
 }
 
 TEST_F(Evaluated, says_what_it_cannot_use) {
-  options_.from_fraction = 1;
+  score_from(1);
   EXPECT_THAT(evaluated().error().message, HasSubstr("no job to score: 10 usable jobs"));
 }
 

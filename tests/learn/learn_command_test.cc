@@ -67,9 +67,9 @@ class LearnProgram : public testing::Test {
     for (size_t i = 0; i < count; ++i) {
       const HistoryJob job = fixtures::history_job("new", next_s_, runtime_s, 600);
       next_s_ += 10'000;
-      events.push_back({EventKind::kSubmitted, Ending::kDone, job.request, 0, 0, 0});
+      events.push_back({EventKind::kSubmitted, Ending::kDone, job.request, 0, 0, 0, {}});
       events.push_back(
-          {EventKind::kEnded, Ending::kDone, job.request, 0, job.end_s, job.runtime_s});
+          {EventKind::kEnded, Ending::kDone, job.request, 0, job.end_s, job.runtime_s, {}});
     }
     return events;
   }

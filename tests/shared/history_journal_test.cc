@@ -16,6 +16,7 @@
 namespace auspex {
 namespace {
 
+using fixtures::promised_to;
 using fixtures::read_file;
 using fixtures::synthetic_jobs;
 using fixtures::TemporaryFolder;
@@ -35,12 +36,13 @@ std::string bytes_of(const JobHistory& history) {
 std::vector<HistoryEvent> events_of(size_t jobs, uint32_t seed) {
   std::vector<HistoryEvent> events;
   for (const HistoryJob& job : synthetic_jobs(jobs, seed)) {
-    events.push_back({EventKind::kSubmitted, Ending::kDone, job.request, 0, 0, 0});
+    events.push_back(
+        {EventKind::kSubmitted, Ending::kDone, job.request, 0, 0, 0, promised_to(job)});
     if (job.start_s != 0) {
-      events.push_back({EventKind::kStarted, Ending::kDone, job.request, job.start_s, 0, 0});
+      events.push_back({EventKind::kStarted, Ending::kDone, job.request, job.start_s, 0, 0, {}});
     }
     events.push_back(
-        {EventKind::kEnded, job.ending, job.request, job.start_s, job.end_s, job.runtime_s});
+        {EventKind::kEnded, job.ending, job.request, job.start_s, job.end_s, job.runtime_s, {}});
   }
   return events;
 }
@@ -86,6 +88,7 @@ TEST_F(Journal, BringsTheHistoryBackBitForBit) {
   EXPECT_EQ(replayed->events, events.size());
   EXPECT_EQ(replayed->dropped_bytes, 0U);
   EXPECT_TRUE(bytes_of(history) == bytes_of(history_of(events)));
+  EXPECT_GT(history.calibration().jobs(), 100U) << "promises come back too";
 }
 
 TEST_F(Journal, GoesOnFromASavedHistory) {
@@ -150,7 +153,7 @@ TEST_F(Journal, SaysWhyItIsRefused) {
   };
   EXPECT_EQ(error_of(whole), "");
   EXPECT_EQ(error_of(whole, kBase + 1), path_ + ": goes on from another saved history");
-  EXPECT_EQ(error_of(with(8, 9)), path_ + ": journal version 9, this build reads 1");
+  EXPECT_EQ(error_of(with(8, 9)), path_ + ": journal version 9, this build reads 2");
   EXPECT_THAT(error_of(with(12, 9)), HasSubstr("feature version 9"));
   EXPECT_EQ(error_of(with(16, 9)), path_ + ": altered: its header");
   EXPECT_EQ(error_of(with(0, 9)), path_ + ": not an Auspex journal");

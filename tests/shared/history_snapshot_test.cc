@@ -21,6 +21,7 @@ namespace auspex {
 namespace {
 
 using fixtures::job_of;
+using fixtures::promised_to;
 using fixtures::read_file;
 using fixtures::run;
 using fixtures::same_bits;
@@ -73,7 +74,7 @@ JobHistory busy_history(const HistoryCapacity& capacity) {
   Timeline timeline(history);
   for (const HistoryJob& job : synthetic_jobs(600, 5)) {
     timeline.advance(job.request.submit_s);
-    timeline.submit(job);
+    timeline.submit(job, promised_to(job));
   }
   return history;
 }
@@ -110,7 +111,7 @@ TEST(HistorySnapshot, ALoadedHistoryGoesOnAsIfItHadNeverBeenSaved) {
       ASSERT_EQ(read_file(folder / "h"), bytes_of(kept));
     }
     for (JobHistory* history : {&kept, &restored}) {
-      if (event.what == 0) history->submitted(job.request);
+      if (event.what == 0) history->submitted(job.request, promised_to(job));
       if (event.what == 1) history->started(job.request, job.start_s);
       if (event.what != 2) continue;
       history->ended(job.request, job.start_s, job.end_s, job.runtime_s, job.ending);
@@ -124,6 +125,7 @@ TEST(HistorySnapshot, ALoadedHistoryGoesOnAsIfItHadNeverBeenSaved) {
   EXPECT_EQ(kept.newest_s(), restored.newest_s());
   EXPECT_EQ(kept.keys(HistoryKey::kPattern), kSmall.keys) << "keys made room";
   EXPECT_GT(filled, views / 2);
+  EXPECT_GT(kept.calibration().jobs(), 1000U);
 }
 
 TEST(HistorySnapshot, AnEmptyHistoryIsOneToo) {
@@ -176,7 +178,7 @@ TEST(HistorySnapshot, RefusesAnAlteredByte) {
 TEST(HistorySnapshot, RefusesAnotherVersionAndAnotherFile) {
   const std::string bytes = bytes_of(busy_history(kSmall));
   const std::vector<std::pair<size_t, std::string>> versions = {
-      {8, "history file version 2, this build reads 1"},
+      {8, "history file version 3, this build reads 2"},
       {12, "history version " + std::to_string(kHistoryVersion + 1)},
       {16, "feature version " + std::to_string(kFeatureVersion + 1)}};
   for (const auto& [at, text] : versions) {

@@ -345,7 +345,8 @@ TEST(JobHistory, TakesNoMoreMemoryThanItSays) {
       HistoryJob job = job_of(text, "a", i, i, 100, static_cast<double>(60 * i));
       job.request.features.category[static_cast<size_t>(Category::kGroup)] = i;
       job.request.features.category[static_cast<size_t>(Category::kQos)] = i;
-      run(history, job);
+      history.submitted(job.request, CalibratedLogs{4, 5, 6});
+      history.ended(job.request, 0, job.end_s, 100, Ending::kDone);
       job.request.submit_s += 10'000;
       run(history, job);
       job.request.submit_s += 10'000;

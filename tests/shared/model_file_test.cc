@@ -70,6 +70,33 @@ TEST(ModelFile, ReadsBackWhatWasWritten) {
   EXPECT_EQ(summary.categories[0], std::make_pair(std::string("user"), 4U));
 }
 
+TEST(ModelFile, BringsItsCalibration) {
+  ModelContent content = fixtures::random_pointer_model({9, 5}, 7, 4, 1);
+  EXPECT_EQ((*ModelFile::of(content))->calibration().jobs(), 0U);
+  content.calibration = fixtures::proven_calibration().state();
+  const auto model = ModelFile::of(content);
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const Calibration& calibration = (*model)->calibration();
+  EXPECT_EQ(calibration.jobs(), Calibration::kLeast);
+  EXPECT_EQ(calibration.recipe(0), Recipe::kRaw);
+  EXPECT_FALSE(calibration.promise({}, 2, 9, 60).is_new);
+  EXPECT_TRUE(calibration.promise({}, 3, 9, 60).is_new);
+  const CalibrationState again = (*model)->content().calibration;
+  EXPECT_EQ(again.window, content.calibration.window);
+  ASSERT_EQ(again.users.size(), 2U);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(again.users[i].key, content.calibration.users[i].key);
+    EXPECT_EQ(again.users[i].scores, content.calibration.users[i].scores);
+  }
+}
+
+TEST(ModelFile, RefusesACalibrationThatCannotBeOne) {
+  ModelContent content = fixtures::random_pointer_model({9, 5}, 7, 4, 1);
+  content.calibration = fixtures::proven_calibration().state();
+  content.calibration.users[1].key = content.calibration.users[0].key;
+  EXPECT_EQ(error_of(bytes_of(content)), "calibration: a user twice");
+}
+
 TEST(ModelFile, EncodesKnownUnknownAndMissing) {
   const TemporaryFolder folder;
   ModelContent content = fixtures::random_model({8}, 50, 1);
@@ -119,7 +146,11 @@ TEST(ModelFile, NoticesEveryFlippedBit) {
 
 // With a checksum that fits, whatever is accepted must be safe to use; the sanitizers watch.
 TEST(ModelFile, SurvivesForgedContent) {
-  const std::string whole = bytes_of(fixtures::random_model({3}, 1, 2));
+  ModelContent content = fixtures::random_model({3}, 1, 2);
+  content.calibration = fixtures::proven_calibration().state();
+  content.calibration.window.resize(40);
+  for (auto& user : content.calibration.users) user.scores.resize(3);
+  const std::string whole = bytes_of(content);
   int refused = 0, accepted = 0;
   for (size_t at = 64; at < whole.size(); ++at) {
     for (const int change : {0x01, 0x40, 0xff}) {
