@@ -4,6 +4,6 @@
 
 namespace auspex {
 
-const Fp32Functions kFp32Avx512 = {add_rows, laplace_cdf, sum_ratios, sum_decays};
+const Fp32Functions kFp32Avx512 = {add_rows, item_heads, laplace_cdf, sum_ratios, sum_decays};
 
 }  // namespace auspex

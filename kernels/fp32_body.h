@@ -102,6 +102,47 @@ inline void sum_decays(const float* x, uint32_t points, const float* v, const fl
   }
 }
 
+// input: [inputs]; weights: [inputs][width]; shared, slot: [width]; heads: [2][width] -> out [2]:
+// out[h] = sum_j heads[h][j] * relu(shared[j] + slot[j] + sum_i input[i] * weights[i][j])
+inline void item_heads(const float* __restrict input, uint32_t inputs,
+                       const float* __restrict weights, const float* __restrict shared,
+                       const float* __restrict slot, const float* __restrict heads, uint32_t width,
+                       float* __restrict out) {
+  float first[kLanes] = {}, second[kLanes] = {};
+  uint32_t begin = 0;
+  for (; begin + kLanes <= width; begin += kLanes) {
+    // Pointers, not indices: a sum of uint32_t that may wrap is not vectorised.
+    const float* row = weights + begin;
+    const float *start = shared + begin, *more = slot + begin;
+    const float *head = heads + begin, *other_head = heads + width + begin;
+    float hidden[kLanes];
+    for (uint32_t j = 0; j < kLanes; ++j) hidden[j] = start[j] + more[j];
+    for (uint32_t i = 0; i < inputs; ++i, row += width) {
+      for (uint32_t j = 0; j < kLanes; ++j) hidden[j] += input[i] * row[j];
+    }
+    for (uint32_t j = 0; j < kLanes; ++j) {
+      const float active = hidden[j] > 0 ? hidden[j] : 0;
+      first[j] += active * head[j];
+      second[j] += active * other_head[j];
+    }
+  }
+  for (uint32_t half = kLanes / 2; half > 0; half /= 2) {
+    for (uint32_t j = 0; j < half; ++j) {
+      first[j] += first[half + j];
+      second[j] += second[half + j];
+    }
+  }
+  out[0] = first[0];
+  out[1] = second[0];
+  for (; begin < width; ++begin) {
+    float hidden = shared[begin] + slot[begin];
+    for (uint32_t i = 0; i < inputs; ++i) hidden += input[i] * weights[i * width + begin];
+    const float active = hidden > 0 ? hidden : 0;
+    out[0] += active * heads[begin];
+    out[1] += active * heads[width + begin];
+  }
+}
+
 inline void add_rows(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
                      float* y) {
   if (factors == nullptr) {

@@ -38,11 +38,11 @@ void mix_items(const ModelFile& model, const HistoryView& view, const float* con
   const uint32_t contexts = model.layers().back().inputs;
   thread_local std::vector<float> scratch;
   thread_local std::vector<const float*> rows;
-  scratch.resize(2 * size_t{p.width} + contexts);
-  rows.resize(std::max<size_t>(contexts, kItemInputs));
-  float* shared = scratch.data();
-  float* hidden = shared + p.width;
-  float* factors = hidden + p.width;
+  scratch.resize(3 * size_t{p.width} + contexts);
+  rows.resize(contexts);
+  float* shared = scratch.data();   // Shape: [width]
+  float* heads = shared + p.width;  // Shape: [kItemHeads][width]
+  float* factors = heads + kItemHeads * p.width;
 
   std::fill_n(shared, p.width, 0.0F);
   uint32_t active = 0;
@@ -52,23 +52,22 @@ void mix_items(const ModelFile& model, const HistoryView& view, const float* con
     active += context[i] != 0;
   }
   functions.add_rows(rows.data(), factors, active, p.width, shared);
+  for (uint32_t j = 0; j < p.width; ++j) {
+    for (size_t head = 0; head < kItemHeads; ++head) {
+      heads[head * p.width + j] = p.head_weights[j * kItemHeads + head];
+    }
+  }
 
   out.items = 0;
   out.log_limit_s = view.log_limit_s;
   for (size_t item = 0; item < kItems; ++item) {
     if (std::isnan(view.log_s[item])) continue;
     const float* weights = item < kPastItems ? p.past_weights : p.candidate_weights;
-    const float* slot = p.slot_bias + item * p.width;
-    for (uint32_t j = 0; j < p.width; ++j) hidden[j] = shared[j] + slot[j];
-    for (size_t i = 0; i < kItemInputs; ++i) rows[i] = weights + i * p.width;
-    functions.add_rows(rows.data(), view.item[item].data(), kItemInputs, p.width, hidden);
-    float logit = p.head_bias[item * kItemHeads];
-    float log_scale = p.head_bias[item * kItemHeads + 1];
-    for (uint32_t j = 0; j < p.width; ++j) {
-      const float h = hidden[j] > 0 ? hidden[j] : 0;
-      logit += h * p.head_weights[j * kItemHeads];
-      log_scale += h * p.head_weights[j * kItemHeads + 1];
-    }
+    float head[kItemHeads];
+    functions.item_heads(view.item[item].data(), kItemInputs, weights, shared,
+                         p.slot_bias + item * p.width, heads, p.width, head);
+    const float logit = head[0] + p.head_bias[item * kItemHeads];
+    const float log_scale = head[1] + p.head_bias[item * kItemHeads + 1];
     out.log_s[out.items] = view.log_s[item];
     out.scale[out.items] = std::exp(std::clamp(log_scale, kLeastLogScale, kMostLogScale));
     out.weight[out.items] = logit;

@@ -51,6 +51,7 @@ FoundHistory find_history(const HistoryRequest& request, const HistoryKeys& keys
     }
     found.table[kind] = &tables[kind];
     found.slot[kind] = tables[kind].find(found.keys[kind]);
+    if (found.slot[kind] != nullptr) tables[kind].prefetch(*found.slot[kind]);
   }
   found.log_limit_s = log_limit_of(request.limit_s);
   return found;

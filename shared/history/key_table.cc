@@ -55,6 +55,13 @@ const KeySlot* KeyTable::find(uint64_t key) const {
   return found == index_.end() ? nullptr : &slots_[found->second];
 }
 
+void KeyTable::prefetch(const KeySlot& slot) const {
+  constexpr size_t kLine = 64;
+  const auto index = static_cast<size_t>(&slot - slots_.data());
+  const auto* first = reinterpret_cast<const uint8_t*>(past_.data() + index * ring_);
+  for (size_t at = 0; at < ring_ * sizeof(Past); at += kLine) __builtin_prefetch(first + at);
+}
+
 void KeyTable::unlink(uint32_t index) {
   const KeySlot& slot = slots_[index];
   if (index == oldest_) {

@@ -105,8 +105,11 @@ class KeyTable {
   // back: 0 is the newest. Needs back < kept().
   const Past& past(const KeySlot& slot, uint32_t back) const {
     const auto index = static_cast<size_t>(&slot - slots_.data());
-    return past_[index * ring_ + (slot.head + ring_ - 1 - back) % ring_];
+    const uint32_t place = slot.head + ring_ - 1 - back;
+    return past_[index * ring_ + (place < ring_ ? place : place - ring_)];
   }
+  // Asks for the slot's jobs, which are about to be read.
+  void prefetch(const KeySlot& slot) const;
 
   size_t size() const { return slots_.size(); }
   uint32_t ring() const { return ring_; }

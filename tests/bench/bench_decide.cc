@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a decision costs: features, network, policy; the round trip; the whole gate in the plugin.
+// What a decision costs: features, network, policy; the round trip; the whole gate in the plugin;
+// with the paper's network, and with the pointer network over the history of a million jobs.
 // Random weights: time does not depend on their values, beyond ReLU's share of zeroes.
 #include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "daemon/engine.h"
 #include "plugin/gate.h"
@@ -84,50 +91,156 @@ void features(benchmark::State& state) {
 }
 BENCHMARK(features);
 
-Engine engine_of(const fixtures::TemporaryFolder& folder) {
-  model_of(512, folder);
+Engine engine_of(const ModelContent& content) {
   Config config;
   config.mode = Mode::kGuarded;
-  return {config, *RuntimePredictor::load(folder / "m")};
+  return {config, *RuntimePredictor::with(*ModelFile::of(content))};
 }
 
-void whole_decision(benchmark::State& state) {
-  const fixtures::TemporaryFolder folder;
-  const Engine engine = engine_of(folder);
-  const Submission submission = typical_submission();
-  for (auto _ : state) benchmark::DoNotOptimize(engine.decide(submission));
+Engine paper_engine() {
+  return engine_of(fixtures::random_model({512, 256, 128}, 1414, 5));
 }
-BENCHMARK(whole_decision);
+Engine pointer_engine() {
+  return engine_of(fixtures::random_pointer_model({256, 128}, 32, 1414, 5));
+}
+
+// One of 2,000 users' submissions, a different one each time.
+Submission submission_of(uint64_t number) {
+  Submission s = typical_submission();
+  s.user = std::to_string(1000 + number * 7919 % 2000);
+  s.name = "align-" + std::to_string(number * 104729 % 5);
+  s.time_limit_min = 60 + 60 * static_cast<uint32_t>(number % 3);
+  s.submit_time_s += static_cast<int64_t>(10 * number);
+  return s;
+}
+
+constexpr uint64_t kPastJobs = 1'000'000;
+
+// What a daemon knows after so many jobs; a hundred are in flight.
+const JobHistory& million_jobs() {
+  static const JobHistory history = [] {
+    JobHistory made;
+    for (uint64_t number = 0; number < kPastJobs; ++number) {
+      made.submitted(history_request_of(submission_of(number)), CalibratedLogs{7, 8, 9});
+      if (number < 100) continue;
+      const HistoryRequest past = history_request_of(submission_of(number - 100));
+      made.ended(past, 0, past.submit_s + 900, 100 + static_cast<double>(number * 31 % 3000),
+                 Ending::kDone);
+    }
+    return made;
+  }();
+  return history;
+}
+
+const JobHistory& no_jobs() {
+  static const JobHistory history;
+  return history;
+}
+
+void whole_decision(benchmark::State& state, const Engine& engine, const JobHistory& history) {
+  std::vector<Submission> submissions;
+  for (uint64_t i = 0; i < 4096; ++i) submissions.push_back(submission_of(kPastJobs + i));
+  size_t next = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(engine.decide(submissions[next], &history));
+    next = (next + 1) % submissions.size();
+  }
+}
+BENCHMARK_CAPTURE(whole_decision, paper, paper_engine(), no_jobs());
+BENCHMARK_CAPTURE(whole_decision, pointer, pointer_engine(), million_jobs());
+
+// The parts of the pointer network's decision.
+void view(benchmark::State& state) {
+  const JobHistory& history = million_jobs();
+  HistoryView view;
+  uint64_t number = kPastJobs;
+  std::vector<HistoryRequest> requests;
+  for (uint64_t i = 0; i < 4096; ++i)
+    requests.push_back(history_request_of(submission_of(++number)));
+  size_t next = 0;
+  for (auto _ : state) {
+    history.view(requests[next], requests[next].submit_s, view);
+    benchmark::DoNotOptimize(view);
+    next = (next + 1) % requests.size();
+  }
+}
+BENCHMARK(view);
+
+struct PointerParts {
+  Engine engine = pointer_engine();
+  std::unique_ptr<NetworkBackend> backend = make_backend("auto").value();
+  EncodedJob job;
+  HistoryView view;
+  Mixture mixture;
+
+  PointerParts() {
+    const HistoryRequest request = history_request_of(submission_of(kPastJobs));
+    million_jobs().view(request, request.submit_s, view);
+    job = engine.predictor()->model().encode(request.features);
+    mix();
+  }
+  void mix() { backend->mix(engine.predictor()->model(), {&job, &view}, mixture); }
+};
+
+void mix(benchmark::State& state) {
+  PointerParts parts;
+  for (auto _ : state) parts.mix();
+  benchmark::DoNotOptimize(parts.mixture);
+}
+BENCHMARK(mix);
+
+void points(benchmark::State& state) {
+  PointerParts parts;
+  for (auto _ : state) benchmark::DoNotOptimize(parts.backend->points(parts.mixture));
+}
+BENCHMARK(points);
 
 class Deciding final : public ipc::Service {
  public:
-  explicit Deciding(const Engine& engine) : engine_(engine) {}
-  ipc::DecideReply decide(const ipc::DecideRequest& request) override {
-    return {engine_.decide(request.submission).edits, std::chrono::microseconds(100'000)};
+  Deciding(const Engine& engine, const JobHistory& history) : engine_(engine), history_(history) {}
+  // Whatever is asked for, what is decided is a submission with a past.
+  ipc::DecideReply decide(const ipc::DecideRequest&) override {
+    return {engine_.decide(submission_of(++number_), &history_).edits,
+            std::chrono::microseconds(100'000)};
   }
   ipc::EventsReply take(const ipc::EventsRequest&) override { return {}; }
   std::string status_json() override { return "{}"; }
 
  private:
   const Engine& engine_;
+  const JobHistory& history_;
+  uint64_t number_ = kPastJobs;
 };
 
+double quantile_us(std::vector<double>& calls_us, double level) {
+  const auto place = static_cast<std::ptrdiff_t>(level * static_cast<double>(calls_us.size() - 1));
+  std::nth_element(calls_us.begin(), calls_us.begin() + place, calls_us.end());
+  return calls_us[static_cast<size_t>(place)];
+}
+
 // job_submit as slurmctld sees it, with the daemon in another thread.
-void gate_with_daemon(benchmark::State& state) {
+void gate_with_daemon(benchmark::State& state, const Engine& engine, const JobHistory& history) {
   const fixtures::TemporaryFolder folder;
-  const Engine engine = engine_of(folder);
-  Deciding service(engine);
+  Deciding service(engine, history);
   const fixtures::RunningServer server(folder / "s", service);
   plugin::Gate gate(folder / "s");
   std::string script = typical_submission().script;
+  std::vector<double> calls_us;
   for (auto _ : state) {
     fixtures::SlurmJob s;
     s.job.time_limit = 1440;
     fixtures::SlurmJob::set(s.job.script, script);
+    const auto start = std::chrono::steady_clock::now();
     gate.pass(&s.job, 0, &s.message);
+    const std::chrono::duration<double, std::micro> call = std::chrono::steady_clock::now() - start;
+    calls_us.push_back(call.count());
+    state.SetIterationTime(call.count() * 1e-6);
   }
+  state.counters["p50_us"] = quantile_us(calls_us, .50);
+  state.counters["p99_us"] = quantile_us(calls_us, .99);
 }
-BENCHMARK(gate_with_daemon)->UseRealTime();
+BENCHMARK_CAPTURE(gate_with_daemon, paper, paper_engine(), no_jobs())->UseManualTime();
+BENCHMARK_CAPTURE(gate_with_daemon, pointer, pointer_engine(), million_jobs())->UseManualTime();
 
 // The daemon is away: what a submission pays once the breaker is open.
 void gate_with_open_breaker(benchmark::State& state) {
