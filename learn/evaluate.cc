@@ -74,6 +74,8 @@ class Playing {
 
  private:
   Status visit(Moment moment, const HistoryJob& job, int64_t now_s, const JobHistory& known) {
+    if (moment == Moment::kSubmit) options_.submitted();
+    if (job.request.submit_s < options_.first_s) return Done{};
     if (Status advanced = forecaster_.advance(now_s); !advanced) return advanced;
     calibrate_until(now_s);
     known.view(job.request, now_s, view_);
@@ -83,7 +85,6 @@ class Playing {
     const bool late = job.request.submit_s >= options_.from_s;
     if (late && asked && job.end_s < options_.until_s)
       score(job, static_cast<uint32_t>(&job - jobs_.data()));
-    if (moment == Moment::kSubmit) options_.submitted();
     if (moment == Moment::kSubmit && !late && options_.summaries && job.end_s < options_.from_s) {
       add_summary(job, view_, out_.train);
     }

@@ -20,6 +20,7 @@
 namespace auspex {
 
 struct EvaluateOptions {
+  int64_t first_s = std::numeric_limits<int64_t>::min();  // older jobs are history only
   int64_t from_s = 0;  // the jobs submitted from there on are scored
   int64_t until_s = std::numeric_limits<int64_t>::max();  // what happened later is unknown
   // At its start a job is predicted again: how well a pending job can be predicted once its

@@ -21,6 +21,7 @@ Result<Scores> rehearse(const std::vector<HistoryJob>& jobs, const RehearsalOpti
   if (!learner) return learner.error();
 
   EvaluateOptions play;
+  play.first_s = options.first_s;
   play.from_s = options.from_s;
   play.until_s = options.until_s;
   play.submitted = submitted;

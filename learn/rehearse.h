@@ -17,6 +17,7 @@
 namespace auspex {
 
 struct RehearsalOptions {
+  int64_t first_s = 0;  // jobs submitted before are history only
   int64_t from_s = 0;   // jobs submitted from there on are rehearsed
   int64_t until_s = 0;  // what happened later is unknown
   PointerOptions training;

@@ -214,13 +214,13 @@ def add_burst(site, dice, user, room):
     return wanted
 
 
-def add_demo_job(site, dice, room):
+def add_demo_job(site, dice, workdir, room):
     name, partition, cpus, gres, median_min = dice.choice(DEMO_APPLICATIONS)
     user, uid, gid = dice.choice(DEMO_USERS)
     limit_h = dice.choice(DEMO_LIMITS_H)
     array = min(room, 20) if name == 'postproc' and dice.random() < 0.05 else 1
     fields = {'User': user, 'UID': uid, 'GID': gid, 'Account': 'demo', 'JobName': name,
-              'WorkDir': '/srv/demo/work'}
+              'WorkDir': workdir}
     fields.update(request(partition, cpus, gres, None, limit_h))
     fields['SubmitLine'] = submit_line(name, fields, limit_h, gres, None, array, 'job.sh')
     site.add(fields, working_time(dice), lambda: 60 * median_min * math.exp(dice.gauss(0, 0.12)),
@@ -228,13 +228,13 @@ def add_demo_job(site, dice, room):
     return array
 
 
-def make_history(job_count, seed):
+def make_history(job_count, seed, workdir):
     dice = random.Random(seed)
     site = Site(dice)
     demo_count = round(DEMO_SHARE * job_count)
     done = 0
     while done < demo_count:
-        done += add_demo_job(site, dice, demo_count - done)
+        done += add_demo_job(site, dice, workdir, demo_count - done)
     users = [User(dice, index) for index in range(30)]
     weights = [user.weight for user in users]
     while done < job_count:
@@ -246,13 +246,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
     parser.add_argument('--jobs', type=int, default=20000, help='how many (default %(default)s)')
     parser.add_argument('--seed', type=int, default=1, help='(default %(default)s)')
+    parser.add_argument('--workdir', default='/srv/demo/work',
+                        help='of the jobs of account demo (default %(default)s)')
     parser.add_argument('--out', required=True, metavar='FILE')
     arguments = parser.parse_args()
     if arguments.jobs < 1:
         parser.error('--jobs must be positive')
     try:
         with open(arguments.out, 'w', encoding='utf-8') as out:
-            out.writelines(line + '\n' for line in make_history(arguments.jobs, arguments.seed))
+            lines = make_history(arguments.jobs, arguments.seed, arguments.workdir)
+            out.writelines(line + '\n' for line in lines)
     except OSError as error:
         sys.exit(f'make_history.py: {error}')
 

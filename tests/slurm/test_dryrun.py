@@ -52,11 +52,7 @@ class DryRun(SlurmCase):
             return path
         history = f'{base}/history.sacct'
         subprocess.run([sys.executable, f'{SOURCE}/packaging/demo/make_history.py', '--jobs', '10000',
-                        '--out', history], check=True, timeout=120)
-        with open(history, encoding='utf-8') as text:
-            moved = text.read().replace('/srv/demo/work', f'{base}/work')
-        with open(history, 'w', encoding='utf-8') as out:
-            out.write(moved)
+                        '--workdir', f'{base}/work', '--out', history], check=True, timeout=120)
         subprocess.run([program('auspex'), 'train', '--network', 'mlp', '--jobs', history, '--format', 'sacct',
                         '--epochs', '3', '--out', path], check=True, timeout=300,
                        capture_output=True, stdin=subprocess.DEVNULL)
