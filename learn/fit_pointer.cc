@@ -92,9 +92,14 @@ Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const Fit
     if (!content) return content.error();
     out.content = std::move(*content);
   }
+  RehearsalOptions rehearsal;
+  rehearsal.first_s = out.first_s;
+  rehearsal.from_s = point_s;
+  rehearsal.until_s = options.until_s;
+  rehearsal.training = options.training;
   uint64_t submission = 0;
-  const Result<Scores> rehearsed = rehearse(jobs, {point_s, options.until_s, options.training},
-                                            out.content, [&] { progress.rehearsed(++submission); });
+  const Result<Scores> rehearsed =
+      rehearse(jobs, rehearsal, out.content, [&] { progress.rehearsed(++submission); });
   if (!rehearsed) return rehearsed.error();
   out.rehearsed = *rehearsed;
   // Who its users were is nothing that another site should see.
