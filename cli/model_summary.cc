@@ -31,6 +31,7 @@ nlohmann::json model_json(const ModelSummary& summary) {
           {"bytes", summary.bytes},
           {"parameters", summary.parameters},
           {"layer_sizes", summary.layer_sizes},
+          {"calibrated_jobs", summary.calibrated_jobs},
           {"categories", std::move(categories)}};
 }
 
@@ -49,6 +50,7 @@ std::vector<std::pair<std::string, std::string>> model_fields(const ModelSummary
           {"size", std::to_string(summary.bytes) + " bytes"},
           {"parameters", std::to_string(summary.parameters)},
           {"layers", layers},
+          {"calibrated on", std::to_string(summary.calibrated_jobs) + " jobs"},
           {"known values", categories.empty() ? "none" : categories}};
 }
 

@@ -22,6 +22,9 @@ constexpr auto kBinCount = static_cast<int64_t>(kBins);
 // for the expected accuracy itself made accuracy, error and coverage worse.
 constexpr double kCrpsWeight = 1;
 
+// Of the trunk's first layer, in training only. Source: see pointer_trainer.cc.
+constexpr double kDropout = 0.2;
+
 torch::nn::Linear without_bias(int64_t inputs, int64_t outputs) {
   return torch::nn::Linear(torch::nn::LinearOptions(inputs, outputs).bias(false));
 }
@@ -78,7 +81,8 @@ PointerNetworkImpl::PointerNetworkImpl(int64_t rows, int64_t first, int64_t seco
 PointerMixture PointerNetworkImpl::forward(const PointerBatch& batch) {
   torch::Tensor x = numbers_->forward(batch.numbers);
   if (batch.rows.size(1) > 0) x = x + rows_->forward(batch.rows);
-  x = torch::relu(second_->forward(torch::relu(x)));
+  x = torch::dropout(torch::relu(x), kDropout, is_training());
+  x = torch::relu(second_->forward(x));
 
   const torch::Tensor past = past_->forward(batch.items.slice(1, 0, kPastCount));
   const torch::Tensor candidates = candidate_->forward(batch.items.slice(1, kPastCount));

@@ -16,7 +16,7 @@
 namespace auspex {
 
 struct PointerOptions {
-  uint32_t epochs = 1;  // more over-fits single users; each job is seen twice, see fit_pointer.h
+  uint32_t epochs = 2;  // each sees a job that waited twice, see fit_pointer.h
   uint32_t batch = 256;
   double learning_rate = 3e-3;  // at its height; falls along a cosine
   double refine_rate = 1e-3;

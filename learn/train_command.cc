@@ -47,7 +47,7 @@ void declare(CLI::App& app, Options& options) {
          "pointer: reads the history of each user's jobs; mlp: only the request, as the paper")
       ->check(CLI::IsMember({"pointer", "mlp"}))
       ->capture_default_str();
-  app.add_option("--epochs", options.epochs, "passes (pointer: 1; mlp: at most 100)")
+  app.add_option("--epochs", options.epochs, "passes (pointer: 2; mlp: at most 100)")
       ->check(CLI::Range(1U, 100000U));
   app.add_option("--batch", options.batch, "jobs per step (pointer: 256; mlp: 128)")
       ->check(CLI::Range(2U, 1U << 20));

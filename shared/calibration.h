@@ -3,7 +3,7 @@
 //
 // Two recipes per level: the quantile as the network gives it, and the cautious one: moved up by
 // the user's own offset, and the user's limit where signature or user are new. The first is applied
-// while it covers what it should among the last jobs.
+// while it clearly covers what it should among the last jobs.
 // Source: conformal prediction (Vovk, Gammerman, Shafer 2005) with the worst of the user's last
 // scores as its offset: jobs come in bursts, and a burst is not one of many.
 #pragma once

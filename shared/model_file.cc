@@ -298,6 +298,7 @@ Status ModelFile::bind(const std::string& path) {
     Result<Calibration> calibration = calibration_of(*saved);
     if (!calibration) return Error{path + ": " + calibration.error().message};
     calibration_ = std::move(*calibration);
+    summary_.calibrated_jobs = calibration_.jobs();
   }
   for (size_t i = 0; i < kCategoryCount; ++i) {
     const auto* field = m.fields()->Get(static_cast<uint32_t>(i));

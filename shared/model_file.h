@@ -60,6 +60,7 @@ struct ModelSummary {
   uint64_t parameters = 0;
   std::vector<std::pair<std::string, uint32_t>> categories;  // field -> known values; unused: 0
   std::vector<uint32_t> layer_sizes;                         // inputs, hidden..., outputs
+  uint64_t calibrated_jobs = 0;                              // that its calibration knows
 };
 
 struct ModelContent;

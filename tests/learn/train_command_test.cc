@@ -62,6 +62,25 @@ TEST_F(TrainProgram, writes_a_model) {
   EXPECT_THAT((*model)->summary().trained_on, StartsWith("jobs: 400 jobs, 1970-01-01"));
 }
 
+// What was promised to them is known from the first day, and who they were only where names count.
+TEST_F(TrainProgram, rehearses_the_newest_tenth) {
+  const std::string pointer = "--json --jobs " + (folder_ / "jobs") + " --format swf --out ";
+  ASSERT_EQ(run(pointer + (folder_ / "model")), 0) << complained();
+  const nlohmann::json rehearsal = nlohmann::json::parse(printed()).at("rehearsal");
+  EXPECT_EQ(rehearsal.at("jobs"), 40);
+  EXPECT_GT(rehearsal.at("accuracy"), 0.5);
+  const auto model = ModelFile::open(folder_ / "model");
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const CalibrationState state = (*model)->calibration().state();
+  EXPECT_EQ(state.window.size(), 40U);
+  EXPECT_EQ(state.users.size(), 5U);
+
+  ASSERT_EQ(run("--no-ids " + pointer + (folder_ / "nobody")), 0) << complained();
+  const CalibrationState nobodys = (*ModelFile::open(folder_ / "nobody"))->calibration().state();
+  EXPECT_EQ(nobodys.window.size(), 40U);
+  EXPECT_TRUE(nobodys.users.empty());
+}
+
 TEST_F(TrainProgram, can_give_equal_files) {
   ASSERT_EQ(train("--out " + (folder_ / "one"), "SOURCE_DATE_EPOCH=1700000000"), 0);
   ASSERT_EQ(train("--out " + (folder_ / "two"), "SOURCE_DATE_EPOCH=1700000000"), 0);

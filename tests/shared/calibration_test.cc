@@ -91,29 +91,39 @@ TEST_F(Calibrated, AJobThatItsOwnLimitEndedIsCoveredByIt) {
   EXPECT_EQ(calibration_.coverage(0, Recipe::kRaw), 1);
 }
 
-TEST_F(Calibrated, StaysRawWhileThatCoversWhatTheLevelSays) {
-  run(270, 10);
-  run(30, 150);  // of 300 a tenth exceeds .90; none the others
+// By a standard error of a hundred looks: .90 must cover .93 of the jobs.
+TEST_F(Calibrated, StaysRawWhileThatClearlyCoversWhatTheLevelSays) {
+  run(279, 10);
+  run(21, 150);  // of 300 seven in a hundred exceed .90; none the others
   EXPECT_EQ(recipes(), all(Recipe::kRaw));
   run(1, 150);
   EXPECT_EQ(recipes(), (std::array{Recipe::kCautious, Recipe::kRaw, Recipe::kRaw}));
 }
 
 TEST_F(Calibrated, EachLevelHasItsOwnRecipe) {
-  run(290, 10);
-  run(10, 1000);  // a thirtieth exceeds all
+  run(292, 10);
+  run(8, 1000);  // exceeds all: too many for .99
+  EXPECT_EQ(recipes(), (std::array{Recipe::kRaw, Recipe::kRaw, Recipe::kCautious}));
+  run(1, 1000);  // and for .95
+  EXPECT_EQ(recipes(), (std::array{Recipe::kRaw, Recipe::kCautious, Recipe::kCautious}));
+}
+
+TEST_F(Calibrated, OneLongJobIsEnoughToDoubtThatOneInAHundredIs) {
+  run(Calibration::kWindow - 1, 10);
+  run(1, 1000);
   EXPECT_EQ(recipes(), (std::array{Recipe::kRaw, Recipe::kRaw, Recipe::kCautious}));
 }
 
 TEST_F(Calibrated, FallsToCautiousAfterARunOfLongJobsAndComesBack) {
+  constexpr size_t kLong = Calibration::kWindow * 7 / 100;
   run(Calibration::kWindow, 10);
-  run(Calibration::kWindow / 10, 150);
+  run(kLong, 150);
   EXPECT_EQ(calibration_.recipe(0), Recipe::kRaw);
   run(1, 150);
   EXPECT_EQ(calibration_.recipe(0), Recipe::kCautious);
   EXPECT_EQ(calibration_.recipe(1), Recipe::kRaw);
   // Until the first of the long ones is none of the last jobs any more.
-  run(Calibration::kWindow - Calibration::kWindow / 10 - 1, 10);
+  run(Calibration::kWindow - kLong - 1, 10);
   EXPECT_EQ(calibration_.recipe(0), Recipe::kCautious);
   run(1, 10);
   EXPECT_EQ(calibration_.recipe(0), Recipe::kRaw);
