@@ -61,9 +61,11 @@ bool HistoryStore::load_saved() {
 }
 
 bool HistoryStore::adopt_calibration() {
-  if (history_.calibration().jobs() > 0 || options_.calibration.jobs() == 0) return false;
-  history_.go_on_from(options_.calibration);
-  return true;
+  const size_t own = history_.calibration().jobs(), offered = options_.calibration.jobs();
+  const bool better = own < Calibration::kLeast && own < offered;
+  if (better) history_.go_on_from(options_.calibration);
+  options_.calibration = Calibration(1);
+  return better;
 }
 
 // Two daemons on the same files would write over each other.
@@ -88,6 +90,8 @@ void HistoryStore::open() {
     const auto replayed = replay_journal(journal_path(), base_, history_);
     suspicious = !replayed || replayed->dropped_bytes >= kJournalRecordBytes;
     if (!replayed) {
+      history_ = JobHistory(options_.capacity);
+      if (!load_saved()) return;
       options_.warn("history: " + replayed.error().message +
                     "; set aside, its events are not used");
     } else if (replayed->dropped_bytes > 0) {

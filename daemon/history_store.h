@@ -21,7 +21,7 @@ namespace auspex {
 
 struct HistoryStoreOptions {
   std::string path;  // of the saved history; the journal lies beside it. Empty: nothing is kept
-  // To go on from while no job of the history was promised anything.
+  // To go on from while too few jobs of the history were promised anything.
   Calibration calibration = Calibration();
   HistoryCapacity capacity = {};
   // A longer journal becomes part of the saved history. Source: our choice, about 50 MB.

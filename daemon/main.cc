@@ -86,6 +86,10 @@ void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
       spdlog::warn("history: new settings take effect at the next start; still {} and {} keys",
                    first.history.state, first.history.keys);
     }
+    if (service.calibrated_jobs() < Calibration::kLeast) {
+      spdlog::warn("calibration: {} jobs say little; a new model's takes effect at the next start",
+                   service.calibrated_jobs());
+    }
     spdlog::info("reloaded");
     announce(loaded);
     server.permit(loaded.decide_uids);

@@ -33,6 +33,7 @@ class DecisionService final : public ipc::Service {
   void use(std::shared_ptr<const Engine> engine);
   void reload_failed() { ++failed_reloads_; }
   void report_on(const ipc::Server* server) { server_ = server; }
+  size_t calibrated_jobs() const { return history_->history().calibration().jobs(); }
   Status close_history() { return history_->close(); }
 
  private:

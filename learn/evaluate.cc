@@ -95,7 +95,8 @@ class Playing {
   void calibrate_until(int64_t now_s) {
     while (!ends_.empty() && ends_.top().end_s < now_s) {
       const HistoryJob& job = jobs_[ends_.top().index];
-      calibration_.ended(ends_.top().promise, owner_of(job), job.runtime_s);
+      calibration_.ended(ends_.top().promise, owner_of(job), job.runtime_s,
+                         job.ending == Ending::kAtLimit);
       ends_.pop();
     }
   }

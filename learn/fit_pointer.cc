@@ -15,9 +15,6 @@ namespace {
 // Source: our choice; the more, the better is known what a promise is worth, and the less is
 // fitted.
 constexpr double kRehearsedShare = 0.1;
-// Fewer say nothing about a network of this size.
-constexpr size_t kMinFitJobs = kMinTrainJobs / 2;
-
 // Jobs submitted from first_s on that ended before until_s.
 Examples examples_of(const std::vector<HistoryJob>& jobs, const Vocabulary& vocabulary,
                      int64_t first_s, int64_t until_s) {
@@ -44,10 +41,12 @@ void start_as_unknown(const Examples& fitted, ModelContent& content) {
     return first.weights.begin() + static_cast<std::ptrdiff_t>(row * first.outputs);
   };
   for (const ModelContent::Field& field : content.fields) {
-    for (const auto& [hash, row] : field.rows) {
-      if (known[row] != 0) continue;
+    const auto start = [&](int64_t row) {
+      if (row < 0 || known[static_cast<size_t>(row)] != 0) return;
       std::copy_n(row_at(field.unknown_row), first.outputs, row_at(row));
-    }
+    };
+    start(field.missing_row);
+    for (const auto& [hash, row] : field.rows) start(row);
   }
 }
 
@@ -78,16 +77,15 @@ Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const Fit
   out.first_s = known.front().request.submit_s;
   out.last_s = known.back().request.submit_s;
   const int64_t point_s = submit_point_s(known, 1 - kRehearsedShare);
+  const auto ended = static_cast<size_t>(
+      std::count_if(known.begin(), known.end(),
+                    [point_s](const HistoryJob& job) { return job.end_s < point_s; }));
+  if (Status enough = enough_to_fit(ended, out.jobs); !enough) return enough.error();
+  // The rehearsed jobs' names and scales, too: what is learned from them needs rows.
   const Vocabulary vocabulary = Vocabulary::of(known, options.ids);
   known = {};
   {
     const Examples examples = examples_of(jobs, vocabulary, out.first_s, point_s);
-    if (examples.size() < kMinFitJobs) {
-      return Error{"training: only " + std::to_string(examples.size()) + " of " +
-                   std::to_string(out.jobs) +
-                   " jobs had ended when the last tenth was submitted, " +
-                   std::to_string(kMinFitJobs) + " are needed: give a longer history"};
-    }
     Result<ModelContent> content = fitted(examples, vocabulary, options, progress);
     if (!content) return content.error();
     out.content = std::move(*content);
@@ -103,7 +101,7 @@ Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const Fit
   if (!rehearsed) return rehearsed.error();
   out.rehearsed = *rehearsed;
   // Who its users were is nothing that another site should see.
-  if (!options.ids) out.content.calibration.users.clear();
+  if (!vocabulary.knows_users()) out.content.calibration.users.clear();
   return out;
 }
 

@@ -31,8 +31,8 @@ struct FittedPointer {
 };
 
 struct FitProgress {
-  std::function<void(const PointerProgress&)> fitted;
-  std::function<void(uint64_t submission)> rehearsed;  // counted from 1
+  std::function<void(const PointerProgress&)> fitted = [](const PointerProgress&) {};
+  std::function<void(uint64_t submission)> rehearsed = [](uint64_t) {};  // counted from 1
 };
 
 // jobs: by submit time. Memory: about 2.5 kB for each example of the window.

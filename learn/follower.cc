@@ -113,7 +113,10 @@ Status Follower::publish() {
   ModelContent content = content_;
   learning_->describe(content);
   content.created_s = std::time(nullptr);
-  content.calibration = history_.calibration().state();
+  if (history_.calibration().jobs() > 0) {
+    content.calibration = history_.calibration().state();
+    if (!vocabulary_.knows_users()) content.calibration.users.clear();
+  }
   const auto model = ModelFile::of(content);
   if (!model) return model.error();
   auto published = PointerTrainer::resume(vocabulary_, content, options_.training);

@@ -35,9 +35,6 @@ constexpr double kAverageDecay = 0.998;
 // A correct fold differs by float rounding only, about 1e-5 at outputs of about 10.
 constexpr double kMaxFoldDifference = 1e-3;
 
-// Fewer say nothing about a network of this size.
-constexpr size_t kMinFitJobs = kMinTrainJobs / 2;
-
 struct Examples {
   torch::Tensor rows;     // [jobs][fields] int64
   torch::Tensor numbers;  // [jobs][kNumberCount]
@@ -215,6 +212,14 @@ class Training {
 
 }  // namespace
 
+Status enough_to_fit(size_t ended, size_t jobs) {
+  constexpr size_t kLeast = kMinTrainJobs / 2;  // fewer say nothing about a network of this size
+  if (ended >= kLeast) return Done{};
+  return Error{"training: only " + std::to_string(ended) + " of " + std::to_string(jobs) +
+               " jobs had ended when the last tenth was submitted, " + std::to_string(kLeast) +
+               " are needed: give a longer history"};
+}
+
 Result<TrainedNetwork> train_network(std::span<const HistoryJob> jobs, const Vocabulary& vocabulary,
                                      const TrainOptions& options,
                                      const std::function<void(const TrainProgress&)>& progress) {
@@ -233,12 +238,7 @@ Result<TrainedNetwork> train_network(std::span<const HistoryJob> jobs, const Voc
     if (job.request.submit_s >= point_s) validation.push_back(job);
     if (job.request.submit_s < point_s && job.end_s < point_s) fit.push_back(job);
   }
-  if (fit.size() < kMinFitJobs) {
-    return Error{"training: only " + std::to_string(fit.size()) + " of " +
-                 std::to_string(jobs.size()) +
-                 " jobs had ended when the last tenth was submitted, " +
-                 std::to_string(kMinFitJobs) + " are needed: give a longer history"};
-  }
+  if (Status enough = enough_to_fit(fit.size(), jobs.size()); !enough) return enough.error();
   try {
     torch::manual_seed(options.seed);
     if (options.threads > 0) torch::set_num_threads(static_cast<int>(options.threads));

@@ -22,6 +22,9 @@ namespace auspex {
 // Source: our choice; with fewer, the user's limit is as good a guess.
 inline constexpr size_t kMinTrainJobs = 100;
 
+// ended: of the jobs, when the last tenth of them was submitted.
+Status enough_to_fit(size_t ended, size_t jobs);
+
 struct TrainOptions {
   std::vector<uint32_t> hidden = {512, 256, 128};
   uint32_t epochs = 100;  // Source: Lelek et al. 2025, section 2.3

@@ -26,6 +26,11 @@ class Vocabulary {
   // That of a model, to go on from it.
   static Vocabulary of(const ModelContent& content);
 
+  // Whether it tells users apart.
+  bool knows_users() const {
+    return fields_[static_cast<size_t>(Category::kUser)].unknown_row >= 0;
+  }
+
   uint32_t row_count() const { return row_count_; }
 
   // The "unknown" row of each field in use, in the order of encode()'s rows.

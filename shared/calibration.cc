@@ -16,6 +16,8 @@ static_assert(kQuantileLevels[6] == kCalibratedLevels[0] &&
               kQuantileLevels[7] == kCalibratedLevels[1] &&
               kQuantileLevels[8] == kCalibratedLevels[2]);
 
+constexpr double kLongestS = 366 * 86400.0;  // as prediction_from_outputs()
+
 float log_of(double seconds) {
   return static_cast<float>(std::log(std::max(seconds, 1.0)));
 }
@@ -69,24 +71,28 @@ void Calibration::apply(const Promise& promise, Prediction& prediction) const {
     if (in_use != Recipe::kRaw) {
       const float log_limit_s = promise.log_limit(level, in_use);
       // A float's log of the limit would not come back as the limit.
-      quantile_s = log_limit_s < promise.log_asked ? std::exp(static_cast<double>(log_limit_s))
-                                                   : promise.asked_s;
+      quantile_s = log_limit_s < promise.log_asked
+                       ? std::min(std::exp(static_cast<double>(log_limit_s)), kLongestS)
+                       : promise.asked_s;
     }
     least_s = quantile_s = std::max(quantile_s, least_s);
   }
 }
 
-void Calibration::ended(const Promise& promise, uint64_t user, double runtime_s) {
+void Calibration::ended(const Promise& promise, uint64_t user, double runtime_s, bool at_limit) {
   if (!(runtime_s > 0) || !std::isfinite(runtime_s)) return;
   constexpr float kRounding = 1e-5F;
+  constexpr float kEndsEarly = 0.03F;  // Slurm looks at limits every half minute
   const float needed = std::min(log_of(runtime_s), promise.log_asked);
+  const bool was_cut = at_limit && needed < promise.log_asked - kEndsEarly;
   uint16_t bits = 0;
   CalibratedLogs scores{};
   for (size_t level = 0; level < kCalibratedCount; ++level) {
     scores[level] = needed - promise.log_quantile[level];
     for (size_t recipe = 0; recipe < kRecipes; ++recipe) {
+      const float log_limit_s = promise.log_limit(level, static_cast<Recipe>(recipe));
       const bool covered =
-          needed <= promise.log_limit(level, static_cast<Recipe>(recipe)) + kRounding;
+          was_cut ? log_limit_s >= promise.log_asked : needed <= log_limit_s + kRounding;
       bits = static_cast<uint16_t>(bits | (covered ? 1U << (level * kRecipes + recipe) : 0U));
     }
   }
@@ -110,11 +116,12 @@ void Calibration::User::add(const CalibratedLogs& score) {
 
 Calibration::User& Calibration::user_at(uint64_t key) {
   User& user = users_[key];
+  order_.erase(user.touched);
   user.touched = ++ended_;
+  order_.emplace(user.touched, key);
   if (users_.size() > most_users_) {
-    users_.erase(std::min_element(users_.begin(), users_.end(), [](const auto& a, const auto& b) {
-      return a.second.touched < b.second.touched;
-    }));
+    users_.erase(order_.begin()->second);
+    order_.erase(order_.begin());
   }
   return user;
 }
@@ -136,14 +143,10 @@ Recipe Calibration::recipe(size_t level) const {
 }
 
 CalibrationState Calibration::state() const {
-  std::vector<const std::pair<const uint64_t, User>*> order;
-  for (const auto& user : users_) order.push_back(&user);
-  std::sort(order.begin(), order.end(),
-            [](const auto* a, const auto* b) { return a->second.touched < b->second.touched; });
   CalibrationState state;
-  for (const auto* user : order) {
-    const User& of = user->second;
-    CalibrationState::User out{user->first, {}};
+  for (const auto& [touched, key] : order_) {
+    const User& of = users_.at(key);
+    CalibrationState::User out{key, {}};
     for (uint32_t back = of.count; back > 0; --back) {
       out.scores.push_back(of.scores[(of.next + kUserScores - back) % kUserScores]);
     }
@@ -165,8 +168,10 @@ Result<Calibration> Calibration::of(const CalibrationState& state, size_t most_u
     }
     User& kept = calibration.user_at(user.key);
     for (const CalibratedLogs& score : user.scores) {
-      if (!std::all_of(score.begin(), score.end(), [](float s) { return std::isfinite(s); })) {
-        return Error{"calibration: a score that is no number"};
+      // Logs of a runtime and a quantile, each between a second and years.
+      constexpr float kMost = 40;
+      if (!std::all_of(score.begin(), score.end(), [](float s) { return std::abs(s) <= kMost; })) {
+        return Error{"calibration: a score that cannot be one"};
       }
       kept.add(score);
     }
@@ -181,8 +186,8 @@ Result<Calibration> Calibration::of(const CalibrationState& state, size_t most_u
 }
 
 size_t Calibration::bytes_at_most(size_t most_users) {
-  // A node has a key and a pointer, a table at most two pointers for each.
-  constexpr size_t kNode = sizeof(User) + 4 * sizeof(uint64_t);
+  // A node of the hash table and its buckets, a node of the order: as malloc rounds them up.
+  constexpr size_t kNode = sizeof(User) + 8 * sizeof(uint64_t) + 10 * sizeof(uint64_t);
   // One is entered before the oldest leaves.
   return (std::min(most_users, kMostUsers) + 1) * kNode + 2 * kWindow * sizeof(uint16_t);
 }

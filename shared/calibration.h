@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -61,16 +62,17 @@ class Calibration {
   explicit Calibration(size_t most_users = kMostUsers)
       : most_users_(std::clamp<size_t>(most_users, 1, kMostUsers)) {}
 
-  // raw: the network's. signature_jobs: how many of the signature had ended. asked_s: infinity
-  // without a limit.
+  // raw: the network's. user: their HistoryKey::kUser. signature_jobs: how many of the signature
+  // had ended. asked_s: infinity without a limit.
   Promise promise(const CalibratedLogs& raw, uint64_t user, uint32_t signature_jobs,
                   double asked_s) const;
 
   // Replaces the calibrated levels by what the recipes in use give; quantiles stay ascending.
   void apply(const Promise& promise, Prediction& prediction) const;
 
-  // A job that had this promise ended.
-  void ended(const Promise& promise, uint64_t user, double runtime_s);
+  // A job that had this promise ended; at_limit: by a time limit. One that was shorter than the
+  // user's proves no quantile.
+  void ended(const Promise& promise, uint64_t user, double runtime_s, bool at_limit = false);
 
   Recipe recipe(size_t level) const;
   // Share of the last jobs that a recipe covered; 1 when there are none.
@@ -78,7 +80,7 @@ class Calibration {
   size_t jobs() const { return window_.size(); }
 
   CalibrationState state() const;
-  // Errors: more than is ever kept, a user twice, what is no number.
+  // Errors: more than is ever kept, a user twice, what cannot be a score.
   static Result<Calibration> of(const CalibrationState& state, size_t most_users = kMostUsers);
   // The same with room for other users.
   Calibration resized(size_t most_users) const { return *of(state(), most_users); }
@@ -89,7 +91,7 @@ class Calibration {
   // What the user's last jobs needed above (or, negative, below) the network's quantiles.
   struct User {
     std::array<CalibratedLogs, kUserScores> scores{};  // a ring
-    uint32_t count = 0;                                // ever, until it overflows the ring
+    uint32_t count = 0;                                // kept
     uint32_t next = 0;
     uint64_t touched = 0;
 
@@ -100,7 +102,8 @@ class Calibration {
 
   size_t most_users_;
   std::unordered_map<uint64_t, User> users_;
-  std::deque<uint16_t> window_;  // bit level * kRecipes + recipe: covered
+  std::map<uint64_t, uint64_t> order_;  // User::touched to the user's key
+  std::deque<uint16_t> window_;         // bit level * kRecipes + recipe: covered
   std::array<uint32_t, kCalibratedCount * kRecipes> covered_{};
   uint64_t ended_ = 0;
 };

@@ -180,7 +180,10 @@ Result<Calibration> calibration_of(const model::Calibration& saved) {
   uint32_t next = 0;
   const auto* scores = saved.scores();
   const Error misfit{"calibration: counts that do not fit each other"};
-  if (saved.users()->size() != saved.jobs()->size()) return misfit;
+  if (saved.users()->size() != saved.jobs()->size() ||
+      saved.users()->size() > Calibration::kMostUsers) {
+    return misfit;
+  }
   for (uint32_t i = 0; i < saved.users()->size(); ++i) {
     CalibrationState::User& user = state.users.emplace_back();
     user.key = saved.users()->Get(i);
@@ -232,6 +235,7 @@ Status check_meaning(const model::RuntimeModel& m, const std::string& path) {
   }
   const size_t outputs = pointer ? kBins : kOutputCount;
   if (inputs != outputs) return refuse("not " + std::to_string(outputs) + " outputs");
+  if (m.calibration() && !pointer) return refuse("a calibration without a pointer network");
   if (pointer) {
     if (auto fits = check_pointer(*pointer, *m.layers()->Get(m.layers()->size() - 1)); !fits) {
       return refuse(fits.error().message);

@@ -124,7 +124,7 @@ void JobHistory::ended(const HistoryRequest& request, int64_t start_s, int64_t e
     if (known != in_flight_.end()) {
       if (known->second.promise) {
         calibration_.ended(*known->second.promise, keys[static_cast<size_t>(HistoryKey::kUser)],
-                           runtime_s);
+                           runtime_s, ending == Ending::kAtLimit);
       }
       keys[static_cast<size_t>(HistoryKey::kPattern)] = known->second.pattern;
       if (--known->second.count == 0) forget(known);

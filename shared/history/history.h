@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // JobHistory: what a site's jobs did, as a new submission may look at it, and how well what they
 // were promised held. One implementation for training, evaluation, dry run and daemon: a fold over
-// events in the order of time.
+// events in the order of time. (An evaluation keeps its promises by itself, see evaluate.cc.)
 //
 // Only what ended before the submission is in a view: the caller tells of an end when it has
 // happened. Memory is bounded by the capacity, see bytes_at_most().
@@ -47,7 +47,7 @@ class JobHistory {
   void ended(const HistoryRequest& request, int64_t start_s, int64_t end_s, double runtime_s,
              Ending ending);
 
-  // As it was elsewhere, where nothing was promised yet.
+  // Instead of what is known of promises here.
   void go_on_from(const Calibration& calibration) {
     calibration_ = calibration.resized(capacity_.keys);
   }

@@ -204,7 +204,8 @@ TEST_F(Feed, ADaemonBeginsWithTheModelsCalibrationAndKeepsItsOwn) {
   EXPECT_GT(calibration.at("jobs"), Calibration::kLeast);
   daemon->end(SIGKILL);
   // Another model's is not taken over by a daemon that has one.
-  model.calibration = {};
+  model.calibration.users.clear();
+  model.calibration.window.assign(Calibration::kWindow, 0);
   ASSERT_TRUE(write_model_file(folder_ / "other", model).ok());
   fs::rename(folder_ / "model", folder_ / "first");
   fs::copy(folder_ / "other", folder_ / "model");

@@ -85,6 +85,14 @@ TEST_F(Evaluated, knows_nothing_of_what_happens_later) {
   EXPECT_EQ(result->auspex.jobs, 1U);
 }
 
+TEST_F(Evaluated, older_jobs_are_history_only) {
+  options_.first_s = options_.from_s = history_.jobs[9].request.submit_s;
+  const Result<Evaluation> result = evaluated();
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  EXPECT_EQ(result->auspex.jobs, 1U);
+  EXPECT_NEAR(result->last2.accuracy, 75.0 / 240, 1e-6) << "they are known";
+}
+
 TEST_F(Evaluated, a_network_that_reads_the_history_is_calibrated) {
   const auto model = ModelFile::of(fixtures::random_pointer_model({9, 5}, 7, 10, 7));
   FrozenForecaster pointer(*RuntimePredictor::with(*model));

@@ -238,6 +238,24 @@ TEST_F(Calibrated, WithoutALimitTheOffsetIsNotCut) {
   EXPECT_EQ(applied(promise(kUser, 3600)).quantiles_s[kP99], 3600);
 }
 
+TEST_F(Calibrated, WithoutALimitNothingIsLongerThanAYear) {
+  run(3, 1e7, kUser, kForever);
+  const Prediction month = prediction_of(3e6, 3e6, 3e6);
+  Prediction p = month;
+  calibration_.apply(calibration_.promise(calibrated_logs(month), kUser, kOldSignature, kForever),
+                     p);
+  EXPECT_EQ(p.quantiles_s[kP99], 366 * 86400.0);
+}
+
+TEST_F(Calibrated, AJobThatAShorterLimitEndedProvesNoQuantile) {
+  calibration_.ended(promise(), kUser, 150, /*at_limit=*/true);
+  for (size_t level = 0; level < kCalibratedCount; ++level) {
+    EXPECT_EQ(calibration_.coverage(level, Recipe::kRaw), 0) << "it might have run on";
+  }
+  calibration_.ended(promise(kUser, 150), kUser, 150, true);  // the user's own
+  EXPECT_EQ(calibration_.coverage(2, Recipe::kRaw), 0.5);
+}
+
 TEST_F(Calibrated, WithoutALimitANewJobIsCoveredByTheHighestQuantileOnly) {
   calibration_.ended(promise(kUser, kForever, 0), kUser, 500);
   EXPECT_EQ(calibration_.coverage(0, Recipe::kCautious), 0);
@@ -321,7 +339,9 @@ TEST_F(Calibrated, RefusesAStateThatCannotBeOne) {
   EXPECT_EQ(refused([](CalibrationState& s) { s.users[0].scores.resize(61); }),
             "calibration: a user with 61 jobs");
   EXPECT_EQ(refused([](CalibrationState& s) { s.users[0].scores[2][1] = std::nanf(""); }),
-            "calibration: a score that is no number");
+            "calibration: a score that cannot be one");
+  EXPECT_EQ(refused([](CalibrationState& s) { s.users[0].scores[2][1] = 3e38F; }),
+            "calibration: a score that cannot be one");
   EXPECT_EQ(refused([](CalibrationState& s) { s.window[0] = 64; }),
             "calibration: a recipe that there is not");
   EXPECT_EQ(refused([](CalibrationState& s) { s.window.resize(Calibration::kWindow + 1); }),

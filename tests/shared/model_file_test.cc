@@ -95,6 +95,9 @@ TEST(ModelFile, RefusesACalibrationThatCannotBeOne) {
   content.calibration = fixtures::proven_calibration().state();
   content.calibration.users[1].key = content.calibration.users[0].key;
   EXPECT_EQ(error_of(bytes_of(content)), "calibration: a user twice");
+  content = fixtures::constant_model(600);
+  content.calibration = fixtures::proven_calibration().state();
+  EXPECT_EQ(error_of(bytes_of(content)), "a calibration without a pointer network");
 }
 
 TEST(ModelFile, EncodesKnownUnknownAndMissing) {
@@ -146,7 +149,7 @@ TEST(ModelFile, NoticesEveryFlippedBit) {
 
 // With a checksum that fits, whatever is accepted must be safe to use; the sanitizers watch.
 TEST(ModelFile, SurvivesForgedContent) {
-  ModelContent content = fixtures::random_model({3}, 1, 2);
+  ModelContent content = fixtures::random_pointer_model({3}, 2, 1, 2);
   content.calibration = fixtures::proven_calibration().state();
   content.calibration.window.resize(40);
   for (auto& user : content.calibration.users) user.scores.resize(3);
