@@ -110,7 +110,7 @@ void Calibration::add_to_window(uint16_t bits) {
 
 void Calibration::User::add(const CalibratedLogs& score) {
   scores[next] = score;
-  next = (next + 1) % kUserScores;
+  next = static_cast<uint32_t>((next + 1) % kUserScores);
   count = std::min<uint32_t>(count + 1, kUserScores);
 }
 
