@@ -101,7 +101,7 @@ Result<FittedPointer> fit_pointer(const std::vector<HistoryJob>& jobs, const Fit
   if (!rehearsed) return rehearsed.error();
   out.rehearsed = *rehearsed;
   // Who its users were is nothing that another site should see.
-  if (!vocabulary.knows_users()) out.content.calibration.users.clear();
+  if (!vocabulary.knows_owners()) out.content.calibration.users.clear();
   return out;
 }
 

@@ -115,7 +115,7 @@ Status Follower::publish() {
   content.created_s = std::time(nullptr);
   if (history_.calibration().jobs() > 0) {
     content.calibration = history_.calibration().state();
-    if (!vocabulary_.knows_users()) content.calibration.users.clear();
+    if (!vocabulary_.knows_owners()) content.calibration.users.clear();
   }
   const auto model = ModelFile::of(content);
   if (!model) return model.error();

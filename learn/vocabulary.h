@@ -26,9 +26,12 @@ class Vocabulary {
   // That of a model, to go on from it.
   static Vocabulary of(const ModelContent& content);
 
-  // Whether it tells users apart.
-  bool knows_users() const {
-    return fields_[static_cast<size_t>(Category::kUser)].unknown_row >= 0;
+  // Whether it tells owners of jobs apart: users or, where a history names none, accounts.
+  bool knows_owners() const {
+    const auto used = [this](Category field) {
+      return fields_[static_cast<size_t>(field)].unknown_row >= 0;
+    };
+    return used(Category::kUser) || used(Category::kAccount);
   }
 
   uint32_t row_count() const { return row_count_; }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "tests/fixtures/files.h"
 #include "tests/fixtures/histories.h"
@@ -53,6 +54,17 @@ TEST(Vocabulary, drops_fields_that_never_vary) {
   const std::vector<HistoryJob> same(10, fixtures::history_job("a", 0, 60, 60));
   EXPECT_EQ(Vocabulary::of(same).row_count(), 0U);
   EXPECT_EQ(Vocabulary::of(std::vector<HistoryJob>()).row_count(), 0U);
+}
+
+TEST(Vocabulary, knows_owners_by_user_or_by_account) {
+  std::vector<HistoryJob> jobs = three_users();
+  EXPECT_TRUE(Vocabulary::of(jobs).knows_owners());
+  EXPECT_FALSE(Vocabulary::of(jobs, /*ids=*/false).knows_owners());
+  for (HistoryJob& job : jobs) {
+    std::swap(job.request.features.category[kUser], job.request.features.category[kAccount]);
+  }
+  EXPECT_TRUE(Vocabulary::of(jobs).knows_owners());
+  EXPECT_TRUE(Vocabulary::of(described(Vocabulary::of(jobs))).knows_owners()) << "that of a model";
 }
 
 TEST(Vocabulary, tells_missing_from_unknown_where_training_had_both) {
