@@ -70,8 +70,7 @@ Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& con
 Decision Engine::decide(const Submission& submission, const HistoryRequest& request,
                         const JobHistory* history) const {
   if (!predictor_) return auspex::decide(submission, nullptr, config_);
-  Prediction prediction = predictor_->predict(request, history);
-  if (history != nullptr && predictor_->reads_history()) history->calibrate(request, prediction);
+  const Prediction prediction = predictor_->predict(request, history);
   return auspex::decide(submission, &prediction, config_);
 }
 

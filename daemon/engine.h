@@ -20,8 +20,8 @@ class Engine {
       : config_(std::move(config)), predictor_(std::move(predictor)) {}
 
   // request: history_request_of() the submission. history: what is known when the job is submitted;
-  // null: nothing, and nothing is calibrated. Threads: any, while nobody changes it. Pure but for
-  // the clock that measures the prediction.
+  // null: nothing. Threads: any, while nobody changes it. Pure but for the clock that measures the
+  // prediction.
   Decision decide(const Submission& submission, const HistoryRequest& request,
                   const JobHistory* history) const;
   Decision decide(const Submission& submission, const JobHistory* history = nullptr) const {

@@ -14,6 +14,7 @@ struct Fp32Functions {
   // y += sum_k factors[k] * rows[k][0..width). factors may be null: all ones.
   void (*add_rows)(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
                    float* y);
+  // out [2] = heads [2][width] * relu(shared [width] + slot [width] + input [inputs] * weights).
   void (*item_heads)(const float* input, uint32_t inputs, const float* weights, const float* shared,
                      const float* slot, const float* heads, uint32_t width, float* out);
   void (*laplace_cdf)(const float* x, uint32_t points, const float* v, const float* inverse_scale,

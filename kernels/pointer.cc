@@ -38,11 +38,10 @@ void mix_items(const ModelFile& model, const HistoryView& view, const float* con
   const uint32_t contexts = model.layers().back().inputs;
   thread_local std::vector<float> scratch;
   thread_local std::vector<const float*> rows;
-  scratch.resize(3 * size_t{p.width} + contexts);
+  scratch.resize(size_t{p.width} + contexts);
   rows.resize(contexts);
-  float* shared = scratch.data();   // Shape: [width]
-  float* heads = shared + p.width;  // Shape: [kItemHeads][width]
-  float* factors = heads + kItemHeads * p.width;
+  float* shared = scratch.data();  // Shape: [width]
+  float* factors = shared + p.width;
 
   std::fill_n(shared, p.width, 0.0F);
   uint32_t active = 0;
@@ -52,11 +51,6 @@ void mix_items(const ModelFile& model, const HistoryView& view, const float* con
     active += context[i] != 0;
   }
   functions.add_rows(rows.data(), factors, active, p.width, shared);
-  for (uint32_t j = 0; j < p.width; ++j) {
-    for (size_t head = 0; head < kItemHeads; ++head) {
-      heads[head * p.width + j] = p.head_weights[j * kItemHeads + head];
-    }
-  }
 
   out.items = 0;
   out.log_limit_s = view.log_limit_s;
@@ -65,7 +59,7 @@ void mix_items(const ModelFile& model, const HistoryView& view, const float* con
     const float* weights = item < kPastItems ? p.past_weights : p.candidate_weights;
     float head[kItemHeads];
     functions.item_heads(view.item[item].data(), kItemInputs, weights, shared,
-                         p.slot_bias + item * p.width, heads, p.width, head);
+                         p.slot_bias + item * p.width, p.head_weights, p.width, head);
     const float logit = head[0] + p.head_bias[item * kItemHeads];
     const float log_scale = head[1] + p.head_bias[item * kItemHeads + 1];
     out.log_s[out.items] = view.log_s[item];

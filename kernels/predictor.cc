@@ -25,11 +25,11 @@ Prediction RuntimePredictor::predict(const HistoryRequest& request,
                                      const JobHistory* history) const {
   static const JobHistory kFirstDay({.keys = 1, .in_flight = 1});
   const auto start = std::chrono::steady_clock::now();
+  if (history == nullptr) history = &kFirstDay;
   HistoryView view;
-  if (reads_history()) {
-    (history != nullptr ? *history : kFirstDay).view(request, request.submit_s, view);
-  }
+  if (reads_history()) history->view(request, request.submit_s, view);
   Prediction prediction = predict(request, view);
+  if (reads_history()) history->calibrate(request, view, prediction);
   prediction.latency_us =
       std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
   return prediction;

@@ -20,12 +20,14 @@ class RuntimePredictor {
   static Result<std::shared_ptr<const RuntimePredictor>> with(
       std::shared_ptr<const ModelFile> model, std::string_view backend = "auto");
 
-  // What the history says is part of the prediction if the model was trained with one; null, or one
-  // that knows nothing: as on a site's first day. Threads: any, while nobody changes the history.
-  // Clipped to the submission's own limit.
+  // What the history says is part of the prediction if the model was trained with one: where past
+  // runtimes point, and how far the network's upper quantiles can be trusted (calibrated then).
+  // null, or one that knows nothing: as on a site's first day. Threads: any, while nobody changes
+  // the history. Clipped to the submission's own limit.
   Prediction predict(const HistoryRequest& request, const JobHistory* history = nullptr) const;
 
-  // The same from what the history kept, at a moment of the caller's choice: without latency.
+  // The network's own from what the history kept, at a moment of the caller's choice: without
+  // calibration and latency.
   Prediction predict(const HistoryRequest& request, const HistoryView& view) const;
 
   // Whether predict() looks at the history.

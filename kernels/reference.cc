@@ -79,7 +79,7 @@ class Reference final : public NetworkBackend {
         h += context[i] * p.context_weights[i * p.width + j];
       }
       for (size_t head = 0; head < kItemHeads; ++head) {
-        heads[head] += std::max(h, 0.0) * p.head_weights[j * kItemHeads + head];
+        heads[head] += std::max(h, 0.0) * p.head_weights[head * p.width + j];
       }
     }
     return heads;

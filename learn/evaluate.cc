@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <queue>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -43,48 +43,47 @@ void add_summary(const HistoryJob& job, const HistoryView& view, SummaryRows& ro
   rows.limit_s.push_back(job.request.limit_s);
 }
 
-uint64_t owner_of(const HistoryJob& job) {
-  return history_keys(job.request.features)[static_cast<size_t>(HistoryKey::kUser)];
-}
-
 class Playing {
  public:
   Playing(const std::vector<HistoryJob>& jobs, Forecaster& forecaster,
           const EvaluateOptions& options)
-      : jobs_(jobs),
-        forecaster_(forecaster),
-        options_(options),
-        calibration_(forecaster.predictor().model().calibration()) {}
+      : jobs_(jobs), forecaster_(forecaster), options_(options) {}
 
   Result<Evaluation> run() {
     JobHistory history;
+    history.go_on_from(forecaster_.predictor().model().calibration());
     const Status played =
         play(jobs_, options_.until_s, history,
-             [this](Moment moment, uint32_t index, int64_t now_s, const JobHistory& known) {
-               return visit(moment, jobs_[index], now_s, known);
+             [this](Moment moment, uint32_t index, int64_t now_s, const JobHistory& known,
+                    std::optional<CalibratedLogs>& promised) {
+               return visit(moment, jobs_[index], now_s, known, promised);
              });
     if (!played) return played.error();
     if (out_.scored.empty()) {
       return Error{"no job to score: " + std::to_string(jobs_.size()) +
                    " usable jobs, none of them after the point from which they are scored"};
     }
-    calibrate_until(options_.until_s);
-    return finish();
+    return finish(history.calibration());
   }
 
  private:
-  Status visit(Moment moment, const HistoryJob& job, int64_t now_s, const JobHistory& known) {
+  Status visit(Moment moment, const HistoryJob& job, int64_t now_s, const JobHistory& known,
+               std::optional<CalibratedLogs>& promised) {
     if (moment == Moment::kSubmit) options_.submitted();
     if (job.request.submit_s < options_.first_s) return Done{};
     if (Status advanced = forecaster_.advance(now_s); !advanced) return advanced;
-    calibrate_until(now_s);
     known.view(job.request, now_s, view_);
     // One that started at once is predicted once.
     const bool asked = moment == options_.at ||
                        (options_.at == Moment::kStart && job.start_s <= job.request.submit_s);
     const bool late = job.request.submit_s >= options_.from_s;
-    if (late && asked && job.end_s < options_.until_s)
-      score(job, static_cast<uint32_t>(&job - jobs_.data()));
+    if (late && job.end_s < options_.until_s && (asked || moment == Moment::kSubmit)) {
+      const Prediction raw = forecaster_.predictor().predict(job.request, view_);
+      Prediction p = raw;
+      if (forecaster_.predictor().reads_history()) known.calibrate(job.request, view_, p);
+      promised = p.raw_log_s;
+      if (asked) score(job, raw, p);
+    }
     if (moment == Moment::kSubmit && !late && options_.summaries && job.end_s < options_.from_s) {
       add_summary(job, view_, out_.train);
     }
@@ -92,26 +91,10 @@ class Playing {
     return Done{};
   }
 
-  void calibrate_until(int64_t now_s) {
-    while (!ends_.empty() && ends_.top().end_s < now_s) {
-      const HistoryJob& job = jobs_[ends_.top().index];
-      calibration_.ended(ends_.top().promise, owner_of(job), job.runtime_s,
-                         job.ending == Ending::kAtLimit);
-      ends_.pop();
-    }
-  }
-
-  void score(const HistoryJob& job, uint32_t index) {
+  // p: the raw prediction, calibrated.
+  void score(const HistoryJob& job, const Prediction& raw, const Prediction& p) {
     const double limit_s = job.request.limit_s, runtime_s = job.runtime_s;
-    const Prediction raw = forecaster_.predictor().predict(job.request, view_);
-    const uint64_t owner = owner_of(job);
-    Prediction p = raw;
-    if (forecaster_.predictor().reads_history()) {
-      const Promise promise =
-          calibration_.promise(calibrated_logs(raw), owner, view_.signature_jobs, limit_s);
-      calibration_.apply(promise, p);
-      ends_.push({job.end_s, index, promise});
-    }
+    const uint64_t owner = view_.user;
     const double median_s = p.quantile_s(0.5);
     auspex_.add(median_s, p.accuracy_point_s, runtime_s);
     if (p.mean_s) mean_.add(*p.mean_s, runtime_s);
@@ -138,7 +121,7 @@ class Playing {
     if (options_.summaries) add_summary(job, view_, out_.test);
   }
 
-  Evaluation finish() {
+  Evaluation finish(const Calibration& calibration) {
     out_.model = forecaster_.predictor().model().summary().id;
     out_.backend = forecaster_.predictor().backend();
     out_.auspex = auspex_.finish();
@@ -152,10 +135,10 @@ class Playing {
     for (size_t i = 0; i < kCoverageLevels.size(); ++i) {
       out_.raw[i] = raw_[i].finish();
       out_.applied[i] = applied_[i].finish();
-      out_.recipe[i] = recipe_name(forecaster_.predictor().reads_history() ? calibration_.recipe(i)
+      out_.recipe[i] = recipe_name(forecaster_.predictor().reads_history() ? calibration.recipe(i)
                                                                            : Recipe::kRaw);
     }
-    out_.calibration = calibration_;
+    out_.calibration = calibration;
     if (asked_h_ > 0) out_.requested_hours_ratio = applied_h_ / asked_h_;
     return std::move(out_);
   }
@@ -178,16 +161,6 @@ class Playing {
   HistoryView view_{};
   Scorer auspex_, mean_, limit_, last2_, last_signature_;
   std::array<CoverageCounter, kCoverageLevels.size()> raw_, applied_;
-  Calibration calibration_;
-  struct End {
-    int64_t end_s;
-    uint32_t index;
-    Promise promise;
-    bool operator>(const End& other) const {
-      return end_s != other.end_s ? end_s > other.end_s : index > other.index;
-    }
-  };
-  std::priority_queue<End, std::vector<End>, std::greater<>> ends_;
   double asked_h_ = 0, applied_h_ = 0;
   Evaluation out_;
 };

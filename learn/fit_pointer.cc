@@ -21,7 +21,8 @@ Examples examples_of(const std::vector<HistoryJob>& jobs, const Vocabulary& voca
   Examples examples(vocabulary);
   JobHistory history;
   HistoryView view{};
-  const auto add = [&](Moment, uint32_t index, int64_t now_s, const JobHistory& known) -> Status {
+  const auto add = [&](Moment, uint32_t index, int64_t now_s, const JobHistory& known,
+                       std::optional<CalibratedLogs>&) -> Status {
     const HistoryJob& job = jobs[index];
     if (job.request.submit_s < first_s || job.end_s >= until_s) return Done{};
     known.view(job.request, now_s, view);

@@ -125,7 +125,7 @@ void PointerNetworkImpl::describe(ModelContent& content) const {
                                           floats_of(candidate_->weight.t()),
                                           floats_of(slot_),
                                           floats_of(context_->weight.t()),
-                                          floats_of(heads_->weight.t()),
+                                          floats_of(heads_->weight),
                                           floats_of(head_bias_)};
 }
 
@@ -145,7 +145,7 @@ void PointerNetworkImpl::take_over(const ModelContent& content) {
   fill_transposed(candidate_->weight, pointer.candidate_weights);
   fill(slot_, pointer.slot_bias);
   fill_transposed(context_->weight, pointer.context_weights);
-  fill_transposed(heads_->weight, pointer.head_weights);
+  fill(heads_->weight, pointer.head_weights);
   fill(head_bias_, pointer.head_bias);
 }
 

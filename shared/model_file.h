@@ -24,7 +24,7 @@
 
 namespace auspex {
 
-inline constexpr uint32_t kModelFileVersion = 1;
+inline constexpr uint32_t kModelFileVersion = 2;
 
 // One job as the network reads it: rows of the first layer to sum, and z-scored numbers.
 struct EncodedJob {
@@ -48,7 +48,7 @@ struct PointerView {
   const float* candidate_weights = nullptr;  // Shape: [kItemInputs][width]
   const float* slot_bias = nullptr;          // Shape: [kItems][width]
   const float* context_weights = nullptr;    // Shape: [inputs of the last layer][width]
-  const float* head_weights = nullptr;       // Shape: [width][kItemHeads]
+  const float* head_weights = nullptr;       // Shape: [kItemHeads][width]
   const float* head_bias = nullptr;          // Shape: [kItems][kItemHeads]
 };
 

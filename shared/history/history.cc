@@ -16,17 +16,11 @@ void JobHistory::view(const HistoryRequest& request, int64_t now_s, HistoryView&
   view_of(request, find_history(request, history_keys(request.features), tables_), now_s, out);
 }
 
-Promise JobHistory::promise_of(const HistoryRequest& request, const HistoryKeys& keys,
-                               const CalibratedLogs& raw) const {
-  const KeySlot* same =
-      table(HistoryKey::kSignature).find(keys[static_cast<size_t>(HistoryKey::kSignature)]);
-  return calibration_.promise(raw, keys[static_cast<size_t>(HistoryKey::kUser)],
-                              same == nullptr ? 0 : same->count, request.limit_s);
-}
-
-void JobHistory::calibrate(const HistoryRequest& request, Prediction& prediction) const {
-  prediction.raw_log_s = calibrated_logs(prediction);
-  calibration_.apply(promise_of(request, history_keys(request.features), *prediction.raw_log_s),
+void JobHistory::calibrate(const HistoryRequest& request, const HistoryView& view,
+                           Prediction& prediction) const {
+  const CalibratedLogs raw = calibrated_logs(prediction);
+  prediction.raw_log_s = raw;
+  calibration_.apply(calibration_.promise(raw, view.user, view.signature_jobs, request.limit_s),
                      prediction);
 }
 
@@ -43,7 +37,11 @@ void JobHistory::submitted(const HistoryRequest& request,
     job.candidates = candidates_of(found);
     const KeySlot* user = found.of(HistoryKey::kUser);
     if (user != nullptr) job.pattern = pattern_key(signature, user->last_signature);
-    if (promised) job.promise = promise_of(request, keys, *promised);
+    if (promised) {
+      const KeySlot* same = found.of(HistoryKey::kSignature);
+      job.promise = calibration_.promise(*promised, keys[static_cast<size_t>(HistoryKey::kUser)],
+                                         same == nullptr ? 0 : same->count, request.limit_s);
+    }
   }
   ++job.count;
   bound_in_flight();

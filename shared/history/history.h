@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // JobHistory: what a site's jobs did, as a new submission may look at it, and how well what they
 // were promised held. One implementation for training, evaluation, dry run and daemon: a fold over
-// events in the order of time. (An evaluation keeps its promises by itself, see evaluate.cc.)
+// events in the order of time.
 //
 // Only what ended before the submission is in a view: the caller tells of an end when it has
 // happened. Memory is bounded by the capacity, see bytes_at_most().
@@ -34,9 +34,10 @@ class JobHistory {
   // What is known about a request at `now_s`. Threads: any number while nobody changes it.
   void view(const HistoryRequest& request, int64_t now_s, HistoryView& out) const;
 
-  // Moves the upper quantiles of a prediction for a request that is submitted now to what
-  // calibration makes of them. Threads: as view().
-  void calibrate(const HistoryRequest& request, Prediction& prediction) const;
+  // Moves the upper quantiles of a prediction, made from this history's view of the request, to
+  // what calibration makes of them. Threads: as view().
+  void calibrate(const HistoryRequest& request, const HistoryView& view,
+                 Prediction& prediction) const;
 
   // The events of a job's life. A start may be left out; an end without its submission counts too.
   // promised: Prediction::raw_log_s of the job's decision; without, it teaches calibration nothing.
@@ -74,8 +75,6 @@ class JobHistory {
 
   const KeyTable& table(HistoryKey kind) const { return tables_[static_cast<size_t>(kind)]; }
   KeyTable& table(HistoryKey kind) { return tables_[static_cast<size_t>(kind)]; }
-  Promise promise_of(const HistoryRequest& request, const HistoryKeys& keys,
-                     const CalibratedLogs& raw) const;
   void judge(KeySlot& slot, const InFlight& at_submission, float log_runtime_s);
   // The entry of a key other than 0, the newest where there was none (second: true).
   std::pair<InFlight&, bool> remember(uint64_t key);

@@ -46,6 +46,7 @@ class ViewWriter {
   void write() {
     out_.log_limit_s = std::isfinite(request_.limit_s) ? found_.log_limit_s : kLongestLogS;
     const KeySlot* signature = found_.of(HistoryKey::kSignature);
+    out_.user = found_.keys[static_cast<size_t>(HistoryKey::kUser)];
     out_.signature_jobs = signature == nullptr ? 0 : signature->count;
     out_.log_s.fill(kNone);
     for (auto& inputs : out_.item) inputs.fill(0);

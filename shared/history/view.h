@@ -26,6 +26,7 @@ inline constexpr size_t kHistoryNumbers =
 inline constexpr uint32_t kHistoryVersion = 1;
 
 struct HistoryView {
+  uint64_t user;            // key of the owner; 0: nobody
   float log_limit_s;        // nothing longer is predicted
   uint32_t signature_jobs;  // of the signature that ended
   // Natural log of seconds; NaN where there is no such item.

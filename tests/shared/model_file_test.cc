@@ -179,8 +179,8 @@ TEST(ModelFile, NamesWhatItIsNot) {
   bytes[0] = 'X';
   EXPECT_EQ(error_of(bytes), "not an Auspex model");
   bytes[0] = 'A';
-  bytes[8] = 2;
-  EXPECT_EQ(error_of(bytes), "model file version 2, this build reads 1");
+  bytes[8] = 1;
+  EXPECT_EQ(error_of(bytes), "model file version 1, this build reads 2");
   EXPECT_EQ(error_of(std::string(1000, '\0')), "not an Auspex model");
 }
 
