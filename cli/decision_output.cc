@@ -81,14 +81,22 @@ const char* explain(Why why) {
       return "--deadline is given: it depends on the limit";
     case Why::kReservation:
       return "--reservation is given: the job could not be extended";
-    case Why::kNoLimitAsked:
-      return "no --time is given: nothing to tighten";
     case Why::kNoModel:
       return "there is no model";
-    case Why::kSoftRefused:
-      return "mode soft needs Slurm 25.05.4 with time_min_as_soft_limit";
+    case Why::kNoLimitAsked:
+      return "no --time is given: nothing to tighten";
+    case Why::kAbovePartition:
+      return "the limit asked for is above the partition's: Slurm's to judge";
     case Why::kNotBelowAsked:
       return "the predicted limit is not below the one asked for";
+    case Why::kSoftRefused:
+      return "mode soft needs Slurm 25.05.4 with time_min_as_soft_limit";
+    case Why::kMaintenance:
+      return "a reservation begins within the time asked for: the job could start before it and "
+             "not "
+             "be extended";
+    case Why::kGuardDown:
+      return "the guard does not stand: the user is only told";
     case Why::kModel:
       return "the model's quantile is below the limit asked for";
   }

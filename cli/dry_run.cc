@@ -2,6 +2,7 @@
 // auspex dry-run: what the daemon would decide, decided by the same engine.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@
 #include "cli/script_file.h"
 #include "cli/terminal.h"
 #include "daemon/engine.h"
+#include "ipc/client.h"
 #include "shared/history/kept.h"
 #include "shared/sbatch_options.h"
 
@@ -145,6 +147,12 @@ JobHistory daemon_history(const Engine& engine, Words& warnings) {
   return std::move(kept->history);
 }
 
+// Partitions, reservations and guard, as the daemon sees them now.
+Result<Site> daemon_site(const Engine& engine) {
+  constexpr std::chrono::seconds kTimeout{1};
+  return ipc::request_site(engine.config().socket, kTimeout);
+}
+
 int run_one(const Options& options, const Words& words) {
   const Result<Submission> submission = read_submission(words);
   if (!submission) return fail("dry-run: " + submission.error().message);
@@ -153,11 +161,15 @@ int run_one(const Options& options, const Words& words) {
   if (!engine) return fail("dry-run: " + engine.error().message);
   const JobHistory history = daemon_history(*engine, warnings);
   print_warnings(warnings);
-  const Decision decision = engine->decide(*submission, &history);
+  const Result<Site> site = daemon_site(*engine);
+  const Decision decision = engine->decide(*submission, &history, site ? *site : Site{});
   if (options.json) {
-    print_json(decision_json(*submission, decision));
+    nlohmann::json json = decision_json(*submission, decision);
+    json["site"] = site ? "known" : "assumed";
+    print_json(json);
   } else {
     print_decision(*submission, decision);
+    if (!site) print_fields({{"assumed", "no reservation, and a guard: " + site.error().message}});
   }
   return kDone;
 }

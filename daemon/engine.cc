@@ -3,7 +3,9 @@
 
 #include <pwd.h>
 #include <sys/types.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
@@ -57,6 +59,8 @@ std::vector<uint32_t> decide_uids(const Config& config, std::vector<std::string>
   } else if (*slurm_user != 0) {
     uids.push_back(*slurm_user);
   }
+  const uint32_t ours = ::geteuid();  // the guard's
+  if (std::find(uids.begin(), uids.end(), ours) == uids.end()) uids.push_back(ours);
   return uids;
 }
 
@@ -68,10 +72,10 @@ Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& con
 }
 
 Decision Engine::decide(const Submission& submission, const HistoryRequest& request,
-                        const JobHistory* history) const {
-  if (!predictor_) return auspex::decide(submission, nullptr, config_);
+                        const JobHistory* history, const Site& site) const {
+  if (!predictor_) return auspex::decide(submission, nullptr, config_, site);
   const Prediction prediction = predictor_->predict(request, history);
-  return auspex::decide(submission, &prediction, config_);
+  return auspex::decide(submission, &prediction, config_, site);
 }
 
 JobHistory Engine::first_history(const HistoryCapacity& capacity) const {

@@ -10,6 +10,7 @@
 #include "shared/config.h"
 #include "shared/decision.h"
 #include "shared/result.h"
+#include "shared/site.h"
 
 namespace auspex {
 
@@ -20,12 +21,13 @@ class Engine {
       : config_(std::move(config)), predictor_(std::move(predictor)) {}
 
   // request: history_request_of() the submission. history: what is known when the job is submitted;
-  // null: nothing. Threads: any, while nobody changes it. Pure but for the clock that measures the
-  // prediction.
+  // null: nothing. site: see decide(). Threads: any, while nobody changes it. Pure but for the
+  // clock that measures the prediction.
   Decision decide(const Submission& submission, const HistoryRequest& request,
-                  const JobHistory* history) const;
-  Decision decide(const Submission& submission, const JobHistory* history = nullptr) const {
-    return decide(submission, history_request_of(submission), history);
+                  const JobHistory* history, const Site& site) const;
+  Decision decide(const Submission& submission, const JobHistory* history = nullptr,
+                  const Site& site = {}) const {
+    return decide(submission, history_request_of(submission), history, site);
   }
 
   // Before anything happened: calibrated as the model was when it was trained.
@@ -43,7 +45,7 @@ class Engine {
 // Returns warnings: names that nobody has.
 std::vector<std::string> resolve_users(Config& config);
 
-// root and slurm_user: who may ask for decisions.
+// root, slurm_user and who we are: who may ask for decisions and report.
 std::vector<uint32_t> decide_uids(const Config& config, std::vector<std::string>& warnings);
 
 // Loads the model that the configuration names.

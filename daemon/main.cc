@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 
+#include "daemon/guard_process.h"
 #include "daemon/reloader.h"
 #include "daemon/service.h"
 #include "ipc/server.h"
@@ -44,11 +45,6 @@ int take_over_signals() {
 void announce(const Loaded& loaded) {
   for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
   const Config& config = loaded.engine->config();
-  bool guarded = config.mode == Mode::kGuarded;
-  for (const Rule& rule : config.rules) guarded = guarded || rule.mode == Mode::kGuarded;
-  if (guarded) {
-    spdlog::warn("mode guarded: this version has no guard yet: a shortened limit is not extended");
-  }
   if (const auto* predictor = loaded.engine->predictor()) {
     spdlog::info("model {} ({}), backend {}, mode {}", predictor->model().summary().id,
                  config.model, predictor->backend(), mode_name(config.mode));
@@ -70,7 +66,7 @@ void on_signal(int signal_fd, ipc::Server& server, Reloader& reloader) {
 
 // first: what the daemon started with.
 void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
-                 DecisionService& service, ModelWatch& model) {
+                 DecisionService& service, ModelWatch& model, const GuardProcess& guard) {
   auto outcome = reloader.take();
   if (!outcome) return;
   if (!*outcome) {
@@ -95,6 +91,7 @@ void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
     server.permit(loaded.decide_uids);
     model.follow(config.model, loaded.model_file);
     service.use(loaded.engine);
+    guard.reload();
   }
   sd_notify(0, "READY=1");
 }
@@ -136,15 +133,20 @@ int run(const Options& options) {
   Reloader reloader(options.config);
   ModelWatch model;
   model.follow(first.model, loaded->model_file);
+  GuardProcess guard(options.config);
   Status watched = (*server)->watch(signal_fd, [&] { on_signal(signal_fd, **server, reloader); });
   if (watched) {
-    watched = (*server)->watch(reloader.ready_fd(),
-                               [&] { on_reloaded(reloader, first, **server, service, model); });
+    watched = (*server)->watch(reloader.ready_fd(), [&] {
+      on_reloaded(reloader, first, **server, service, model, guard);
+    });
   }
   if (watched && model.fd() >= 0) {
     watched = (*server)->watch(model.fd(), [&] {
       if (model.changed()) reloader.request();
     });
+  }
+  if (watched && guard.fd() >= 0) {
+    watched = (*server)->watch(guard.fd(), [&] { guard.look_after(); });
   }
   if (!watched) {
     spdlog::error("{}", watched.error().message);

@@ -69,18 +69,36 @@ DecisionService::DecisionService(std::string config_path, std::shared_ptr<const 
 
 void DecisionService::decided() {
   history_->take(submitted_);
+  jobs_.decided(submitted_key_, submitted_.request);
 }
 
 ipc::EventsReply DecisionService::take(const ipc::EventsRequest& request) {
-  for (const JobEvent& event : request.events) history_->take(history_event_of(event));
+  for (const JobEvent& event : request.events) {
+    if (event.job_id == 0) {
+      history_->take(history_event_of(event));
+    } else if (const auto news = jobs_.take(event)) {
+      history_->take(*news);
+    }
+  }
   return {static_cast<uint32_t>(request.events.size())};
+}
+
+ipc::GuardReply DecisionService::take(const ipc::GuardReport& report) {
+  if (report.first) jobs_.begin(history_->history().newest_s());
+  watch_.take(report, SiteWatch::Clock::now());
+  return {};
+}
+
+ipc::SiteReply DecisionService::site() {
+  return {watch_.site(SiteWatch::Clock::now())};
 }
 
 ipc::DecideReply DecisionService::decide(const ipc::DecideRequest& request) {
   const auto start = std::chrono::steady_clock::now();
   submitted_.request = history_request_of(request.submission);
-  const Decision decision =
-      engine_->decide(request.submission, submitted_.request, &history_->history());
+  submitted_key_ = JobBook::key_of(request.submission);
+  const Decision decision = engine_->decide(request.submission, submitted_.request,
+                                            &history_->history(), watch_.site(start));
   submitted_.promised = decision.prediction ? decision.prediction->raw_log_s : std::nullopt;
   ++decisions_;
   changed_ += decision.changed();
@@ -132,6 +150,7 @@ std::string DecisionService::status_json() {
       {"slurm", version_text(slurm_version_)},
       {"model", model},
       {"history", history_json(*history_)},
+      {"guard", watch_.status(SiteWatch::Clock::now())},
       {"decisions",
        {{"total", decisions_}, {"changed", changed_}, {"by_mode", modes}, {"by_why", reasons}}},
       {"handling_us", latency_json(handling_)},

@@ -11,6 +11,8 @@
 #include "daemon/engine.h"
 #include "daemon/histogram.h"
 #include "daemon/history_store.h"
+#include "daemon/job_book.h"
+#include "daemon/site_watch.h"
 #include "ipc/server.h"
 
 namespace auspex {
@@ -27,6 +29,8 @@ class DecisionService final : public ipc::Service {
   ipc::DecideReply decide(const ipc::DecideRequest& request) override;
   void decided() override;
   ipc::EventsReply take(const ipc::EventsRequest& request) override;
+  ipc::GuardReply take(const ipc::GuardReport& report) override;
+  ipc::SiteReply site() override;
   std::string status_json() override;
 
   // The next request is decided by this one.
@@ -43,12 +47,15 @@ class DecisionService final : public ipc::Service {
   std::shared_ptr<const Engine> engine_;
   std::unique_ptr<HistoryStore> history_;
   HistoryEvent submitted_;  // the submission that was decided last
+  uint64_t submitted_key_ = 0;
+  JobBook jobs_;
   const ipc::Server* server_ = nullptr;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   Histogram handling_, seen_by_plugin_;
   ipc::CallReport fallbacks_;
-  std::array<uint64_t, 6> by_mode_{};  // index: Mode
-  std::array<uint64_t, 12> by_why_{};  // index: Why
+  SiteWatch watch_;
+  std::array<uint64_t, kModeCount> by_mode_{};
+  std::array<uint64_t, kWhyCount> by_why_{};
   uint64_t decisions_ = 0, changed_ = 0, reloads_ = 0, failed_reloads_ = 0;
   uint32_t slurm_version_ = 0;
 };

@@ -174,17 +174,36 @@ std::string describe(const Failure& failure, const std::string& socket_path) {
   return "unknown failure" + at;
 }
 
-Result<std::string> request_status(const std::string& socket_path,
-                                   std::chrono::milliseconds timeout) {
+namespace {
+
+// One call, for commands.
+template <class Wanted>
+Result<Wanted> ask(const std::string& socket_path, Request request,
+                   std::chrono::milliseconds timeout) {
   Client client(socket_path);
-  auto outcome = client.call(StatusRequest{}, Clock::now() + timeout);
+  auto outcome = client.call(std::move(request), Clock::now() + timeout);
   if (const auto* failure = std::get_if<Failure>(&outcome)) {
     return Error{describe(*failure, socket_path)};
   }
   auto& reply = std::get<Reply>(outcome);
-  if (auto* status = std::get_if<StatusReply>(&reply)) return std::move(status->json);
+  if (auto* wanted = std::get_if<Wanted>(&reply)) return std::move(*wanted);
   if (auto* refusal = std::get_if<ErrorReply>(&reply)) return Error{refusal->reason};
-  return Error{"the daemon at " + socket_path + " answered something else than its status"};
+  return Error{"the daemon at " + socket_path + " answered something else than what was asked"};
+}
+
+}  // namespace
+
+Result<std::string> request_status(const std::string& socket_path,
+                                   std::chrono::milliseconds timeout) {
+  auto reply = ask<StatusReply>(socket_path, StatusRequest{}, timeout);
+  if (!reply) return reply.error();
+  return std::move(reply->json);
+}
+
+Result<Site> request_site(const std::string& socket_path, std::chrono::milliseconds timeout) {
+  auto reply = ask<SiteReply>(socket_path, SiteRequest{}, timeout);
+  if (!reply) return reply.error();
+  return std::move(reply->site);
 }
 
 }  // namespace auspex::ipc

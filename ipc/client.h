@@ -68,6 +68,9 @@ class Client {
 Result<std::string> request_status(const std::string& socket_path,
                                    std::chrono::milliseconds timeout);
 
+// What the daemon knows of Slurm and of its guard. Errors: as above.
+Result<Site> request_site(const std::string& socket_path, std::chrono::milliseconds timeout);
+
 // "the daemon does not answer at /run/auspex/auspex.sock: Connection refused"
 std::string describe(const Failure& failure, const std::string& socket_path);
 

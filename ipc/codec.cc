@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipc/codec.h"
 
+#include <algorithm>
+
+#include "ipc/site_codec.h"
 #include "ipc/submission_codec.h"
 #include "ipc/wire_generated.h"
 
@@ -26,7 +29,8 @@ std::optional<T> get(const flatbuffers::Optional<T>& value) {
 flatbuffers::Offset<wire::JobEvent> put(FlatBufferBuilder& b, const JobEvent& event) {
   const auto submission = put_submission(b, event.submission);
   return wire::CreateJobEvent(b, static_cast<uint8_t>(event.kind), submission, event.start_s,
-                              event.end_s, event.runtime_s, static_cast<uint8_t>(event.ending));
+                              event.end_s, event.runtime_s, static_cast<uint8_t>(event.ending),
+                              event.job_id, event.array_id);
 }
 
 Result<JobEvent> get(const wire::JobEvent& in) {
@@ -45,7 +49,9 @@ Result<JobEvent> get(const wire::JobEvent& in) {
                   in.start_s(),
                   in.end_s(),
                   in.runtime_s(),
-                  static_cast<Ending>(in.ending())};
+                  static_cast<Ending>(in.ending()),
+                  in.job_id(),
+                  in.array_id()};
 }
 
 Result<EventsRequest> get(const wire::EventsRequest& in) {
@@ -131,6 +137,22 @@ BodyOffset put(FlatBufferBuilder& b, const EventsReply& reply) {
   return {wire::Body::EventsReply, wire::CreateEventsReply(b, reply.accepted).Union()};
 }
 
+BodyOffset put(FlatBufferBuilder& b, const GuardReport& report) {
+  return {wire::Body::GuardReport, put_guard_report(b, report).Union()};
+}
+
+BodyOffset put(FlatBufferBuilder& b, const GuardReply&) {
+  return {wire::Body::GuardReply, wire::CreateGuardReply(b).Union()};
+}
+
+BodyOffset put(FlatBufferBuilder& b, const SiteRequest&) {
+  return {wire::Body::SiteRequest, wire::CreateSiteRequest(b).Union()};
+}
+
+BodyOffset put(FlatBufferBuilder& b, const SiteReply& reply) {
+  return {wire::Body::SiteReply, put_site_reply(b, reply).Union()};
+}
+
 BodyOffset put(FlatBufferBuilder& b, const StatusRequest&) {
   return {wire::Body::StatusRequest, wire::CreateStatusRequest(b).Union()};
 }
@@ -163,9 +185,10 @@ Result<const wire::Envelope*> verified(std::span<const uint8_t> bytes) {
   if (bytes.size() > kMaxMessageBytes) {
     return Error{"message is over " + std::to_string(kMaxMessageBytes) + " bytes"};
   }
-  // No table of ours nests deeper than 4; the number of tables is bounded: an event has two.
+  // No table of ours nests deeper than 4; the number of tables is bounded: an event has two, a
+  // site one for each partition and blockage.
   // The size in front catches what was cut within the padding at the end, too.
-  constexpr size_t kMaxTables = 16 + 2 * kMaxJobEvents;
+  constexpr size_t kMaxTables = 16 + std::max(2 * kMaxJobEvents, kMaxPartitions + kMaxBlockages);
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/8, kMaxTables);
   constexpr size_t kPrefix = sizeof(flatbuffers::uoffset_t);
   if (bytes.size() < kPrefix ||
@@ -199,10 +222,16 @@ Result<Message<Request>> decode_request(std::span<const uint8_t> bytes) {
   message->id = (*envelope)->id();
   if ((*envelope)->body_as_StatusRequest()) {
     message->body.emplace<StatusRequest>();
+  } else if ((*envelope)->body_as_SiteRequest()) {
+    message->body.emplace<SiteRequest>();
   } else if (const auto* told = (*envelope)->body_as_EventsRequest()) {
     Result<EventsRequest> events = get(*told);
     if (!events) return events.error();
     message->body.emplace<EventsRequest>(std::move(*events));
+  } else if (const auto* report = (*envelope)->body_as_GuardReport()) {
+    Result<GuardReport> known = get_guard_report(*report);
+    if (!known) return known.error();
+    message->body.emplace<GuardReport>(std::move(*known));
   } else if (const auto* decide = (*envelope)->body_as_DecideRequest()) {
     size_t text_bytes = 0;
     if (Status fits = add_text_bytes(*decide->submission(), text_bytes); !fits) {
@@ -224,21 +253,27 @@ Result<Message<Request>> decode_request(std::span<const uint8_t> bytes) {
 Result<Message<Reply>> decode_reply(std::span<const uint8_t> bytes) {
   const auto envelope = verified(bytes);
   if (!envelope) return envelope.error();
-  const uint64_t id = (*envelope)->id();
+  Result<Message<Reply>> message = Message<Reply>{};  // as in decode_request
+  message->id = (*envelope)->id();
+  Reply& body = message->body;
   if (const auto* decide = (*envelope)->body_as_DecideReply()) {
-    return Message<Reply>{
-        id, DecideReply{get(*decide->edits()), std::chrono::microseconds(decide->deadline_us())}};
+    body = DecideReply{get(*decide->edits()), std::chrono::microseconds(decide->deadline_us())};
+  } else if (const auto* status = (*envelope)->body_as_StatusReply()) {
+    body.emplace<StatusReply>(status->json()->str());
+  } else if (const auto* refusal = (*envelope)->body_as_ErrorReply()) {
+    body.emplace<ErrorReply>(refusal->reason()->str());
+  } else if (const auto* events = (*envelope)->body_as_EventsReply()) {
+    body.emplace<EventsReply>(events->accepted());
+  } else if ((*envelope)->body_as_GuardReply()) {
+    body.emplace<GuardReply>();
+  } else if (const auto* told = (*envelope)->body_as_SiteReply()) {
+    Result<SiteReply> site = get_site_reply(*told);
+    if (!site) return site.error();
+    body.emplace<SiteReply>(std::move(*site));
+  } else {
+    return Error{"not a reply"};
   }
-  if (const auto* status = (*envelope)->body_as_StatusReply()) {
-    return Message<Reply>{id, StatusReply{status->json()->str()}};
-  }
-  if (const auto* refusal = (*envelope)->body_as_ErrorReply()) {
-    return Message<Reply>{id, ErrorReply{refusal->reason()->str()}};
-  }
-  if (const auto* events = (*envelope)->body_as_EventsReply()) {
-    return Message<Reply>{id, EventsReply{events->accepted()}};
-  }
-  return Error{"not a reply"};
+  return message;
 }
 
 }  // namespace auspex::ipc

@@ -14,6 +14,7 @@
 #include "shared/decision.h"
 #include "shared/job_event.h"
 #include "shared/result.h"
+#include "shared/site.h"
 #include "shared/submission.h"
 
 namespace auspex::ipc {
@@ -47,6 +48,22 @@ struct EventsReply {
   uint32_t accepted = 0;
 };
 
+// At most kMaxPartitions and kMaxBlockages; see wire.fbs.
+struct GuardReport {
+  bool first = false;
+  std::optional<std::string> fault;
+  std::optional<Site> site;
+  uint64_t jobs = 0, guarded = 0, extended = 0, left_to_others = 0, failed = 0;
+  std::optional<int64_t> shortest_lead_s;
+  double sweep_ms = 0;
+};
+struct GuardReply {};
+
+struct SiteRequest {};
+struct SiteReply {
+  Site site;
+};
+
 struct StatusRequest {};
 struct StatusReply {
   std::string json;
@@ -55,8 +72,9 @@ struct ErrorReply {
   std::string reason;
 };
 
-using Request = std::variant<DecideRequest, StatusRequest, EventsRequest>;
-using Reply = std::variant<DecideReply, StatusReply, ErrorReply, EventsReply>;
+using Request = std::variant<DecideRequest, StatusRequest, EventsRequest, GuardReport, SiteRequest>;
+using Reply =
+    std::variant<DecideReply, StatusReply, ErrorReply, EventsReply, GuardReply, SiteReply>;
 
 template <class Body>
 struct Message {

@@ -207,11 +207,13 @@ void Server::follow_up(const Reply& reply, Service& service) {
 Reply Server::answer(const Request& request, uint32_t uid, Service& service) {
   try {
     if (std::holds_alternative<StatusRequest>(request)) return StatusReply{service.status_json()};
+    if (std::holds_alternative<SiteRequest>(request)) return service.site();
     if (!may_decide(uid)) {
       ++counters_.not_permitted;
       return ErrorReply{"uid " + std::to_string(uid) + " may not ask for decisions"};
     }
     if (const auto* told = std::get_if<EventsRequest>(&request)) return service.take(*told);
+    if (const auto* report = std::get_if<GuardReport>(&request)) return service.take(*report);
     awake_until_ = std::chrono::steady_clock::now() + kStayAwake;
     return service.decide(std::get<DecideRequest>(request));
   } catch (const std::exception& problem) {

@@ -28,6 +28,8 @@ class Service {
   // here.
   virtual void decided() {}
   virtual EventsReply take(const EventsRequest& request) = 0;
+  virtual GuardReply take(const GuardReport& report) = 0;
+  virtual SiteReply site() = 0;
   virtual std::string status_json() = 0;
 };
 

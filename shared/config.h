@@ -14,6 +14,7 @@ namespace auspex {
 
 enum class Backend : uint8_t { kAuto, kCpu, kCuda };
 enum class OrderShape : uint8_t { kLog, kLinear };
+enum class WhenNoneAsked : uint8_t { kLeave, kSet };
 enum class MigMode : uint8_t { kOff, kAdvise, kApply };
 
 // A list matches any of its values; an empty list matches everything.
@@ -43,11 +44,25 @@ struct Config {
     uint32_t floor_min = 10;
     uint32_t round_min = 5;
     double margin = 1.1;
+    WhenNoneAsked when_none_asked = WhenNoneAsked::kLeave;
   } limits;
   struct Guard {
     uint32_t lead_min = 5;
     uint32_t steps = 3;
+    uint32_t interval_s = 15;  // between two looks at slurmctld's jobs
+    bool operator==(const Guard&) const = default;
   } guard;
+  struct Message {  // of one line each; see shared/message.h
+    std::string shortened =
+        "auspex: time limit {asked} -> {limit}: {share} of jobs like this one are predicted to end "
+        "within it{extended} (keep yours with: #AUSPEX off)";
+    std::string soft =
+        "auspex: the scheduler plans with {limit}, your time limit stays {asked}: {share} of jobs "
+        "like this one are predicted to end within it (opt out with: #AUSPEX off)";
+    std::string advised =
+        "auspex: a time limit of {limit} instead of {asked} would do: {share} of jobs like this "
+        "one are predicted to end within it";
+  } message;
   struct History {
     std::string state = "/var/lib/auspex/history.state";  // empty: not kept
     uint32_t keys = 65'536;                               // of each kind

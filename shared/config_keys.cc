@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "shared/message.h"
 #include "shared/printable.h"
 
 namespace auspex {
@@ -27,6 +28,7 @@ constexpr std::array<std::string_view, 6> kModes = {"off",  "observe", "advise",
                                                     "soft", "guarded", "hard"};
 constexpr std::array<std::string_view, 3> kBackends = {"auto", "cpu", "cuda"};
 constexpr std::array<std::string_view, 2> kShapes = {"log", "linear"};
+constexpr std::array<std::string_view, 2> kWhenNoneAsked = {"leave", "set"};
 constexpr std::array<std::string_view, 3> kMigModes = {"off", "advise", "apply"};
 
 std::string number_text(double value) {
@@ -133,6 +135,21 @@ ConfigKey path(std::string name, std::string& to, size_t max_bytes) {
     return std::nullopt;
   };
   return {std::move(name), "absolute path of at most " + std::to_string(max_bytes) + " bytes", read,
+          [&to] { return to; }};
+}
+
+// A line for the user, with fields to fill in.
+ConfigKey message(std::string name, std::string& to) {
+  const auto read = [&to](const YAML::Node& node) -> Taken {
+    std::string value;
+    if (Taken complaint = read_text(node, kMaxMessageTemplateBytes, value)) return complaint;
+    if (const auto unknown = unknown_field(value)) {
+      return Complaint{printable(*unknown) + " is not known"};
+    }
+    to = std::move(value);
+    return std::nullopt;
+  };
+  return {std::move(name), "a text with " + joined(message_fields(), " "), read,
           [&to] { return to; }};
 }
 
@@ -254,8 +271,13 @@ std::vector<ConfigKey> config_keys(Config& config) {
       whole("limits.floor_min", config.limits.floor_min, 1, 10'080),
       whole("limits.round_min", config.limits.round_min, 1, 1'440),
       decimal("limits.margin", config.limits.margin, 1, 10),
+      choice("limits.when_none_asked", config.limits.when_none_asked, kWhenNoneAsked),
       whole("guard.lead_min", config.guard.lead_min, 1, 1'440),
       whole("guard.steps", config.guard.steps, 1, 100),
+      whole("guard.interval_s", config.guard.interval_s, 1, 3'600),
+      message("message.shortened", config.message.shortened),
+      message("message.soft", config.message.soft),
+      message("message.advised", config.message.advised),
       path_or_none("history.state", config.history.state, kMaxPathBytes),
       whole("history.keys", config.history.keys, 16, 1'048'576),
       choice("mig.mode", config.mig.mode, kMigModes),

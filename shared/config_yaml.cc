@@ -73,7 +73,8 @@ class ConfigReader {
     if (root.IsNull()) return Done{};  // an empty file: all defaults
     std::vector<ConfigKey> keys = config_keys(config_);
     keys.push_back({"rules", "a list of {match, mode, risk}", nullptr, nullptr});
-    return read_mapping(root, "", "", keys);
+    if (Status status = read_mapping(root, "", "", keys); !status) return status;
+    return check_guard(root);
   }
 
  private:
@@ -83,6 +84,19 @@ class ConfigReader {
               const std::string& allowed) const {
     return Error{file_ + ":" + std::to_string(mark.line + 1) + ": " + printable(key) + ": " + what +
                  "; allowed: " + allowed};
+  }
+
+  // Between two looks no job may start, near its limit and be killed: three looks must fit into
+  // the shortest time that one has.
+  Status check_guard(const YAML::Node& root) {
+    const uint32_t shortest_min = std::min(config_.guard.lead_min, config_.limits.floor_min);
+    if (3 * uint64_t{config_.guard.interval_s} <= 60 * uint64_t{shortest_min}) return Done{};
+    const YAML::Node guard = root["guard"], limits = root["limits"];
+    return error(guard ? guard.Mark() : limits.Mark(), "guard.interval_s",
+                 std::to_string(config_.guard.interval_s) +
+                     " is too long: a job could reach its limit between two looks",
+                 "at most a third of guard.lead_min and of limits.floor_min, here " +
+                     std::to_string(20 * shortest_min) + " s");
   }
 
   // group: "" or "limits.", which part of the keys the mapping holds.

@@ -16,19 +16,23 @@ std::string_view mode_name(Mode mode);
 
 // Why a decision is as it is. The first that applies wins, in this order.
 enum class Why : uint8_t {
-  kModeOff,        // the rule says off
-  kOptOut,         // #AUSPEX off, AUSPEX=off
-  kInteractive,    // salloc, srun
-  kTimeMin,        // the user gave --time-min
-  kSignal,         // --signal counts back from the limit
-  kDeadline,       // --deadline
-  kReservation,    // --reservation
-  kNoLimitAsked,   // nothing to tighten
-  kNoModel,        // the daemon has no model
-  kSoftRefused,    // soft needs Slurm 25.05.4 with time_min_as_soft_limit
-  kNotBelowAsked,  // the predicted limit is not below what was asked
-  kModel,          // the model's quantile
+  kModeOff,         // the rule says off
+  kOptOut,          // #AUSPEX off, AUSPEX=off
+  kInteractive,     // salloc, srun
+  kTimeMin,         // the user gave --time-min
+  kSignal,          // --signal counts back from the limit
+  kDeadline,        // --deadline
+  kReservation,     // --reservation
+  kNoModel,         // the daemon has no model
+  kNoLimitAsked,    // nothing to tighten
+  kAbovePartition,  // more than the partition allows: Slurm's to refuse
+  kNotBelowAsked,   // the predicted limit is not below what was asked
+  kSoftRefused,     // soft needs Slurm 25.05.4 with time_min_as_soft_limit
+  kMaintenance,     // it could start before a reservation that it could then not outlast
+  kGuardDown,       // guarded, and nobody would extend: the user is only told
+  kModel,           // the model's quantile
 };
+inline constexpr size_t kModeCount = 6, kWhyCount = static_cast<size_t>(Why::kModel) + 1;
 std::string_view why_name(Why why);
 
 // Applied by the plugin after checking; an empty optional leaves the field as it is.

@@ -19,6 +19,8 @@ struct JobEvent {
   int64_t end_s = 0;
   double runtime_s = 0;  // 0: cancelled before it ran
   Ending ending = Ending::kDone;
+  // Slurm's, from whoever follows it; 0: not known. array_id: of the array that it is a task of.
+  uint32_t job_id = 0, array_id = 0;
 };
 
 }  // namespace auspex

@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "shared/audit.h"
+#include "shared/message.h"
 #include "shared/units.h"
 
 namespace auspex {
@@ -19,8 +20,17 @@ bool matches(const std::vector<std::string>& patterns, const std::string& value)
          });
 }
 
-bool matches(const RuleMatch& match, const Submission& s) {
-  return matches(match.partition, s.partition) && matches(match.account, s.account) &&
+bool matches_partition(const std::vector<std::string>& patterns, const Submission& s,
+                       const Partition* partition) {
+  if (matches(patterns, partition != nullptr ? partition->name : s.partition)) return true;
+  const auto names = split_list(s.partition);
+  return names.size() > 1 && std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+           return matches(patterns, name);
+         });
+}
+
+bool matches(const RuleMatch& match, const Submission& s, const Partition* partition) {
+  return matches_partition(match.partition, s, partition) && matches(match.account, s.account) &&
          matches(match.user, s.user) && matches(match.qos, s.qos) && matches(match.name, s.name);
 }
 
@@ -30,10 +40,10 @@ struct Choice {
   int rule;
 };
 
-Choice choose(const Submission& submission, const Config& config) {
+Choice choose(const Submission& submission, const Partition* partition, const Config& config) {
   for (size_t i = 0; i < config.rules.size(); ++i) {
     const Rule& rule = config.rules[i];
-    if (matches(rule.match, submission)) {
+    if (matches(rule.match, submission, partition)) {
       return {rule.mode, rule.risk.value_or(config.risk), static_cast<int>(i)};
     }
   }
@@ -69,33 +79,49 @@ int32_t site_factor(const Prediction& prediction, const Config::Order& order) {
   return static_cast<int32_t>(std::lround(order.weight * std::clamp(1 - share, 0.0, 1.0)));
 }
 
-std::string audit(const Decision& d) {
-  char text[200];
-  const double p50_min = d.prediction->quantile_s(0.5) / 60;
-  std::snprintf(text, sizeof(text),
-                "auspex:1 asked=%u applied=%u p50=%.0f q=%.4g mode=%s model=%s why=%s",
-                *d.asked_min, *d.applied_min, p50_min, d.quantile_level,
-                std::string(mode_name(d.mode)).c_str(), d.prediction->model.c_str(),
-                std::string(why_name(d.why)).c_str());
-  return text;
-}
-
-std::string share_text(double level) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.4g %%", 100 * level);
-  return text;
-}
-
-std::string message(const Decision& d) {
-  const std::string asked = format_time_limit(*d.asked_min);
-  const std::string proposed = format_time_limit(*d.proposed_min);
-  const std::string reason =
-      share_text(d.quantile_level) + " of jobs like this one are predicted to end within it";
-  if (!d.changed()) {
-    return "auspex: a time limit of " + proposed + " instead of " + asked + " would do: " + reason;
+// What Slurm would give, where it asks for none.
+std::optional<uint32_t> asked_limit_min(const Submission& s, const Partition* partition,
+                                        const Config& config) {
+  if (s.time_limit_min) return s.time_limit_min;
+  if (config.limits.when_none_asked == WhenNoneAsked::kLeave || partition == nullptr) {
+    return std::nullopt;
   }
-  return "auspex: time limit " + asked + " -> " + proposed + ": " + reason +
-         " (keep yours with: #AUSPEX off)";
+  return partition->default_min.value_or(partition->max_min);
+}
+
+// A shortened job may start in the time that is left before a reservation; then it could not be
+// extended over the reservation's begin.
+bool could_be_trapped(const Submission& s, uint32_t asked_min, const Site& site) {
+  return blockage_between(site, s.partition, s.submit_time_s,
+                          s.submit_time_s + 60 * int64_t{asked_min});
+}
+
+bool soft_limits_work(const Site& site) {
+  // Source: Slurm's release notes; before, time_min cuts the hard limit or spoils the planning.
+  constexpr uint32_t kFirst = 25U << 16 | 5U << 8 | 4U;
+  return site.soft_limits && site.slurm_version >= kFirst;
+}
+
+// guarded without a guard, or before a reservation, only tells the user.
+std::optional<Why> not_to_be_shortened(const Submission& s, const Decision& d, const Site& site) {
+  if (d.mode == Mode::kSoft && !soft_limits_work(site)) return Why::kSoftRefused;
+  if (d.mode != Mode::kGuarded) return std::nullopt;
+  if (could_be_trapped(s, *d.asked_min, site)) return Why::kMaintenance;
+  if (site.guard_fault) return Why::kGuardDown;
+  return std::nullopt;
+}
+
+void edit(Decision& d, const Config& config) {
+  std::string_view message = config.message.advised;
+  if (d.mode == Mode::kGuarded || d.mode == Mode::kHard) {
+    d.applied_min = d.edits.time_limit_min = d.proposed_min;
+    message = config.message.shortened;
+  } else if (d.mode == Mode::kSoft) {
+    d.edits.time_min_min = d.proposed_min;
+    message = config.message.soft;
+  }
+  d.edits.message = message_text(message, d);
+  d.edits.admin_comment = audit_text(audit_of(d, config.guard.steps));
 }
 
 }  // namespace
@@ -134,23 +160,31 @@ std::string_view why_name(Why why) {
       return "deadline";
     case Why::kReservation:
       return "reservation";
-    case Why::kNoLimitAsked:
-      return "no-limit-asked";
     case Why::kNoModel:
       return "no-model";
-    case Why::kSoftRefused:
-      return "soft-refused";
+    case Why::kNoLimitAsked:
+      return "no-limit-asked";
+    case Why::kAbovePartition:
+      return "above-partition";
     case Why::kNotBelowAsked:
       return "not-below-asked";
+    case Why::kSoftRefused:
+      return "soft-refused";
+    case Why::kMaintenance:
+      return "maintenance";
+    case Why::kGuardDown:
+      return "guard-down";
     case Why::kModel:
       return "model";
   }
   return "unknown";
 }
 
-Decision decide(const Submission& submission, const Prediction* prediction, const Config& config) {
+Decision decide(const Submission& submission, const Prediction* prediction, const Config& config,
+                const Site& site) {
   Decision d;
-  const Choice choice = choose(submission, config);
+  const Partition* partition = partition_of(site, submission.partition);
+  const Choice choice = choose(submission, partition, config);
   d.mode = choice.mode;
   d.rule = choice.rule;
   d.quantile_level = 1 - choice.risk;
@@ -166,23 +200,22 @@ Decision decide(const Submission& submission, const Prediction* prediction, cons
   if (config.order.weight > 0 && d.mode > Mode::kAdvise) {
     d.edits.site_factor = site_factor(*prediction, config.order);
   }
+  d.asked_min = d.applied_min = asked_limit_min(submission, partition, config);
   if (!d.asked_min) return because(Why::kNoLimitAsked);
-
+  if (partition != nullptr && *d.asked_min > partition->max_min) {
+    return because(Why::kAbovePartition);
+  }
   const double proposed_min = proposed_limit_min(*prediction, d.quantile_level, config.limits);
   if (!(proposed_min < *d.asked_min)) return because(Why::kNotBelowAsked);
   d.proposed_min = static_cast<uint32_t>(proposed_min);
-  // time_min is a licence to kill before 25.05.4 and without time_min_as_soft_limit, and the
-  // daemon cannot see yet which Slurm it serves.
-  if (d.mode == Mode::kSoft) return because(Why::kSoftRefused);
 
   d.why = Why::kModel;
-  if (d.mode == Mode::kObserve) return d;
-  if (d.mode == Mode::kGuarded || d.mode == Mode::kHard) {
-    d.applied_min = d.proposed_min;
-    d.edits.time_limit_min = d.proposed_min;
+  if (const auto reason = not_to_be_shortened(submission, d, site)) {
+    d.why = *reason;
+    if (d.why != Why::kGuardDown) return d;
+    d.mode = Mode::kAdvise;
   }
-  d.edits.admin_comment = audit(d);
-  d.edits.message = message(d);
+  if (d.mode != Mode::kObserve) edit(d, config);
   return d;
 }
 

@@ -5,12 +5,15 @@
 
 #include "shared/config.h"
 #include "shared/decision.h"
+#include "shared/site.h"
 #include "shared/submission.h"
 
 namespace auspex {
 
-// prediction: nullptr when there is no model. Threads: any. Errors: none; in doubt the decision
-// is to leave the submission alone, with the reason in Decision::why.
-Decision decide(const Submission& submission, const Prediction* prediction, const Config& config);
+// prediction: nullptr when there is no model. site: what is known of the running Slurm; nothing,
+// for a past: no reservation, and a guard that stands. Threads: any. Errors: none; in doubt the
+// decision is to leave the submission alone, with the reason in Decision::why.
+Decision decide(const Submission& submission, const Prediction* prediction, const Config& config,
+                const Site& site = {});
 
 }  // namespace auspex

@@ -204,6 +204,8 @@ class Deciding final : public ipc::Service {
             std::chrono::microseconds(100'000)};
   }
   ipc::EventsReply take(const ipc::EventsRequest&) override { return {}; }
+  ipc::GuardReply take(const ipc::GuardReport&) override { return {}; }
+  ipc::SiteReply site() override { return {}; }
   std::string status_json() override { return "{}"; }
 
  private:

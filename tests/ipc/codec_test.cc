@@ -183,8 +183,14 @@ TEST(Codec, CarriesStatusAndErrors) {
 }
 
 JobEvent full_event() {
-  return {EventKind::kEnded, full_submission(), 1'700'000'060, 1'700'000'120, 59.5,
-          Ending::kAtLimit};
+  return {EventKind::kEnded,
+          full_submission(),
+          1'700'000'060,
+          1'700'000'120,
+          59.5,
+          Ending::kAtLimit,
+          4711,
+          4700};
 }
 
 TEST(Codec, CarriesEvents) {
@@ -200,6 +206,8 @@ TEST(Codec, CarriesEvents) {
   EXPECT_EQ(events[0].end_s, 1'700'000'120);
   EXPECT_EQ(events[0].runtime_s, 59.5);
   EXPECT_EQ(events[0].ending, Ending::kAtLimit);
+  EXPECT_EQ(events[0].job_id, 4711U);
+  EXPECT_EQ(events[0].array_id, 4700U);
   EXPECT_EQ(events[1].kind, EventKind::kSubmitted);
   EXPECT_EQ(events[1].submission.user, "") << "nobody";
   const auto reply = decode_reply(*encode(Message<Reply>{8, EventsReply{2}}));

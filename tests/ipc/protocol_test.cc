@@ -37,6 +37,8 @@ TEST(ProtocolMd, ShowsTheConstantsOfTheCode) {
                                                 {"kMaxArguments", kMaxArguments},
                                                 {"kMaxVariables", kMaxVariables},
                                                 {"kMaxJobEvents", kMaxJobEvents},
+                                                {"kMaxPartitions", kMaxPartitions},
+                                                {"kMaxBlockages", kMaxBlockages},
                                                 {"kMaxTimeS", kMaxTimeS},
                                                 {"kMaxMessageLineBytes", kMaxMessageLineBytes},
                                                 {"kDefaultDeadline", kDefaultDeadline.count()},

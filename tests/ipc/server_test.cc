@@ -28,10 +28,15 @@ class Halving final : public Service {
     return reply;
   }
   void decided() override { decided_ += deciding_; }
+  GuardReply take(const GuardReport& report) override {
+    told_ += report.fault.value_or("");
+    return {};
+  }
   EventsReply take(const EventsRequest& request) override {
     for (const JobEvent& event : request.events) told_ += event.submission.name;
     return {static_cast<uint32_t>(request.events.size())};
   }
+  SiteReply site() override { return {}; }
   std::string status_json() override { return "{\"ok\":true}"; }
 
   std::string deciding_, decided_,

@@ -30,6 +30,8 @@ class Scripted final : public ipc::Service {
     return {edits_, ipc::kMaxDeadline};
   }
   ipc::EventsReply take(const ipc::EventsRequest&) override { return {}; }
+  ipc::GuardReply take(const ipc::GuardReport&) override { return {}; }
+  ipc::SiteReply site() override { return {}; }
   std::string status_json() override { return "{}"; }
   void answer(const Edits& edits) {
     const std::lock_guard lock(mutex_);

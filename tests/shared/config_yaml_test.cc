@@ -61,10 +61,12 @@ mode: hard
 risk: 0.5
 slurm_user: "64030"
 order: {weight: 10000000, shape: linear}
-limits: {floor_min: 1, round_min: 1440, margin: 10}
+limits: {floor_min: 1, round_min: 1440, margin: 10, when_none_asked: set}
 guard:
   lead_min: 1440
   steps: 100
+  interval_s: 20
+message: {shortened: "cut to {limit}", soft: s, advised: "{p50} would do"}
 history: {state: "", keys: 1048576}
 rules:
   - {match: {partition: debug}, mode: "off"}
@@ -91,6 +93,11 @@ mig:
   EXPECT_EQ(c.limits.margin, 10);
   EXPECT_EQ(c.guard.lead_min, 1440U);
   EXPECT_EQ(c.guard.steps, 100U);
+  EXPECT_EQ(c.guard.interval_s, 20U);
+  EXPECT_EQ(c.limits.when_none_asked, WhenNoneAsked::kSet);
+  EXPECT_EQ(c.message.shortened, "cut to {limit}");
+  EXPECT_EQ(c.message.soft, "s");
+  EXPECT_EQ(c.message.advised, "{p50} would do");
   EXPECT_EQ(c.history.state, "");
   EXPECT_EQ(c.history.keys, 1'048'576U);
   ASSERT_EQ(c.rules.size(), 3U);
@@ -188,15 +195,24 @@ constexpr Mistake kMistakes[] = {
     {"order:", "f.yaml:1: order: no mapping stands here; allowed: weight, shape"},
     {"limits:\n  floor_min: 10\n  roundmin: 5",
      "f.yaml:3: limits.roundmin: unknown key (did you mean limits.round_min?); allowed: floor_min, "
-     "round_min, margin"},
+     "round_min, margin, when_none_asked"},
+    {"message: {shortened: \"cut to {lmit}\"}",
+     "f.yaml:1: message.shortened: {lmit} is not known; allowed: a text with {asked} {limit} "
+     "{share} {p50} {mode} {extended}"},
+    {"model: /m\nguard: {interval_s: 101}",
+     "f.yaml:2: guard.interval_s: 101 is too long: a job could reach its limit between two looks; "
+     "allowed: at most a third of guard.lead_min and of limits.floor_min, here 100 s"},
+    {"limits: {floor_min: 1}\nguard: {interval_s: 21}",
+     "f.yaml:2: guard.interval_s: 21 is too long: a job could reach its limit between two looks; "
+     "allowed: at most a third of guard.lead_min and of limits.floor_min, here 20 s"},
     {"limits: {margin: 1, margin: 2}", "f.yaml:1: limits.margin: stands here twice; allowed: once"},
     {"? [a]\n: b",
      "f.yaml:1: file: a key is not a plain word; allowed: socket, deadline_us, backend, model, "
      "mode, "
-     "risk, slurm_user, order, limits, guard, history, mig, rules"},
+     "risk, slurm_user, order, limits, guard, message, history, mig, rules"},
     {"- a",
      "f.yaml:1: file: no mapping stands here; allowed: socket, deadline_us, backend, model, mode, "
-     "risk, slurm_user, order, limits, guard, history, mig, rules"},
+     "risk, slurm_user, order, limits, guard, message, history, mig, rules"},
     {"a: 1\n---\nb: 1", "f.yaml:2: file: a second document begins here; allowed: one"},
     {", a", "f.yaml:1: file: a second document begins here; allowed: one"},
     {"rules: {}", "f.yaml:1: rules: no list stands here; allowed: a list of {match, mode, risk}"},

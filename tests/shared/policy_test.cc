@@ -45,10 +45,13 @@ TEST(Policy, TightensTheLimitToTheQuantile) {
   EXPECT_EQ(d.edits.time_limit_min, 190U);
   EXPECT_TRUE(d.changed());
   EXPECT_EQ(d.edits.admin_comment,
-            "auspex:1 asked=1440 applied=190 p50=190 q=0.9 mode=guarded model=1f3a0b2c why=model");
-  EXPECT_EQ(d.edits.message,
-            "auspex: time limit 1-00:00:00 -> 03:10:00: 90 % of jobs like this one are predicted "
-            "to end within it (keep yours with: #AUSPEX off)");
+            "auspex:1 asked=1440 applied=190 p50=190 q=0.9 mode=guarded model=1f3a0b2c why=model "
+            "steps=3");
+  EXPECT_EQ(
+      d.edits.message,
+      "auspex: time limit 1-00:00:00 -> 03:10:00: 90 % of jobs like this one are predicted "
+      "to end within it; if yours does not, it is extended up to 1-00:00:00 (keep yours with: "
+      "#AUSPEX off)");
 }
 
 TEST(Policy, AppliesMarginRoundingAndFloor) {
@@ -152,6 +155,104 @@ TEST(Policy, AdviceSaysWhatWouldDo) {
   EXPECT_EQ(d.edits.message,
             "auspex: a time limit of 03:10:00 instead of 1-00:00:00 would do: 90 % of jobs like "
             "this one are predicted to end within it");
+}
+
+Site site_of_two() {
+  Site site;
+  site.partitions = {{.name = "cpu", .max_min = 2880, .default_min = 60, .is_default = true},
+                     {.name = "gpu", .max_min = 600}};
+  return site;
+}
+
+TEST(Policy, WithoutAGuardGuardedIsAdvice) {
+  Site site;
+  site.guard_fault = "silent";
+  const Prediction p = certain(190);
+  const Decision d = decide(batch_job(1440), &p, config_in(Mode::kGuarded), site);
+  EXPECT_EQ(d.why, Why::kGuardDown);
+  EXPECT_EQ(d.mode, Mode::kAdvise);
+  EXPECT_FALSE(d.changed());
+  EXPECT_FALSE(d.edits.time_limit_min);
+  EXPECT_EQ(d.proposed_min, 190U);
+  EXPECT_TRUE(decide(batch_job(1440), &p, config_in(Mode::kHard), site).changed())
+      << "hard needs nobody";
+}
+
+TEST(Policy, NoJobIsLedIntoAReservation) {
+  Site site = site_of_two();
+  Submission s = batch_job(1440);
+  s.submit_time_s = 1'800'000'000;
+  const Prediction p = certain(190);
+  const auto why_before = [&](const char* partition, const char* asked, int64_t in_min) {
+    site.blockages = {{partition, s.submit_time_s + 60 * in_min}};
+    s.partition = asked;
+    return decide(s, &p, config_in(Mode::kGuarded), site).why;
+  };
+  EXPECT_EQ(why_before("cpu", "cpu", 1439), Why::kMaintenance);
+  EXPECT_EQ(why_before("cpu", "", 1439), Why::kMaintenance) << "the default partition";
+  EXPECT_EQ(why_before("cpu", "big,cpu", 1439), Why::kMaintenance) << "one of a list";
+  EXPECT_EQ(why_before("cpu", "cpu", 1440), Why::kModel) << "it would have ended";
+  EXPECT_EQ(why_before("big", "cpu", 60), Why::kModel) << "elsewhere";
+  EXPECT_EQ(why_before("cpu", "cpu", 0), Why::kModel) << "it has begun: nobody starts before it";
+}
+
+TEST(Policy, MoreThanThePartitionAllowsIsSlurmsToJudge) {
+  Submission s = batch_job(700);
+  s.partition = "gpu";
+  const Prediction p = certain(190);
+  EXPECT_EQ(decide(s, &p, config_in(Mode::kGuarded), site_of_two()).why, Why::kAbovePartition);
+  s.time_limit_min = 600;
+  EXPECT_EQ(decide(s, &p, config_in(Mode::kGuarded), site_of_two()).why, Why::kModel);
+}
+
+TEST(Policy, WithoutALimitAskedTheSiteDecides) {
+  Submission s = batch_job(0);
+  s.time_limit_min.reset();
+  const Prediction p = certain(20);
+  Config config = config_in(Mode::kGuarded);
+  EXPECT_EQ(decide(s, &p, config, site_of_two()).why, Why::kNoLimitAsked);
+  config.limits.when_none_asked = WhenNoneAsked::kSet;
+  const Decision d = decide(s, &p, config, site_of_two());
+  EXPECT_EQ(d.asked_min, 60U) << "what the partition gives";
+  EXPECT_EQ(d.edits.time_limit_min, 20U);
+  s.partition = "gpu";
+  EXPECT_EQ(decide(s, &p, config, site_of_two()).asked_min, 600U) << "its most, without a default";
+  EXPECT_EQ(decide(s, &p, config).why, Why::kNoLimitAsked) << "nothing is known of the site";
+}
+
+TEST(Policy, SoftNeedsTheSlurmThatCanDoIt) {
+  const auto soft = [](uint32_t version, bool word) {
+    const Prediction p = certain(190);
+    Site site;
+    site.slurm_version = version;
+    site.soft_limits = word;
+    return decide(batch_job(1440), &p, config_in(Mode::kSoft), site);
+  };
+  constexpr uint32_t k25_05_3 = 25 << 16 | 5 << 8 | 3, k25_05_4 = k25_05_3 + 1;
+  EXPECT_EQ(soft(k25_05_3, true).why, Why::kSoftRefused);
+  EXPECT_EQ(soft(k25_05_4, false).why, Why::kSoftRefused);
+  EXPECT_EQ(soft(k25_05_4, false).edits, Edits{});
+  const Decision d = soft(k25_05_4, true);
+  EXPECT_EQ(d.why, Why::kModel);
+  EXPECT_EQ(d.edits.time_min_min, 190U);
+  EXPECT_FALSE(d.edits.time_limit_min) << "the hard limit stays";
+}
+
+TEST(Rules, APartitionMatchesAlsoWhereNoneOrSeveralAreNamed) {
+  Config config = config_in(Mode::kObserve);
+  config.rules.resize(1);
+  config.rules[0].match.partition = {"cpu"};
+  config.rules[0].mode = Mode::kOff;
+  const Prediction p = certain(190);
+  const auto rule_for = [&](const char* partition) {
+    Submission s = batch_job(1440);
+    s.partition = partition;
+    return decide(s, &p, config, site_of_two()).rule;
+  };
+  EXPECT_EQ(rule_for("cpu"), 0);
+  EXPECT_EQ(rule_for(""), 0) << "the default partition";
+  EXPECT_EQ(rule_for("gpu,cpu"), 0);
+  EXPECT_EQ(rule_for("gpu"), -1);
 }
 
 TEST(Rules, TheFirstMatchWins) {

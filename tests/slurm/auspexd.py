@@ -114,6 +114,9 @@ class Daemon:
                               input=stdin, capture_output=True, timeout=seconds, check=check,
                               cwd=f'{self._cluster.base}/work', env=self._cluster.environment)
 
+    def status(self):
+        return json.loads(self.auspex('status', '--json').stdout)
+
     def dry_run(self, *options):
         """What `auspex dry-run --json` says of the same words that sbatch gets."""
         if '--wrap' not in options and not options[-1].endswith('.sh'):

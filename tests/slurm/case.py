@@ -14,6 +14,10 @@ ASKED_MIN = 1440
 OVERASKED = ('-A', 'demo', '-p', 'cpu', '-J', 'blast-align', '-t', str(ASKED_MIN))
 PREDICTED_MIN = 100  # the constant model's median
 
+# The least that Slurm knows: a rewritten limit of one minute, which leaves the guard no time to lose.
+QUICK = {'limits': {'floor_min': 1, 'round_min': 1, 'margin': 1},
+         'guard': {'lead_min': 1, 'steps': 2, 'interval_s': 2}}
+
 
 class SlurmCase(unittest.TestCase):
     """cluster_options: Cluster's arguments."""
@@ -31,17 +35,26 @@ class SlurmCase(unittest.TestCase):
         return result
 
     @classmethod
-    def model(cls):
-        """The path of a model that predicts PREDICTED_MIN for every job."""
-        path = f'{cls.cluster.base}/constant.auspex'
+    def model(cls, minutes=PREDICTED_MIN):
+        """The path of a model that predicts so much for every job."""
+        path = f'{cls.cluster.base}/constant-{minutes}.auspex'
         if not os.path.exists(path):
-            subprocess.run([program('write_constant_model'), path, str(PREDICTED_MIN)], check=True,
+            subprocess.run([program('write_constant_model'), path, str(minutes)], check=True,
                            timeout=60)
         return path
 
     def daemon(self, **settings):
-        """A daemon that is not yet started."""
-        return Daemon(self.cluster, **{'model': self.model(), 'mode': 'guarded', **settings})
+        """A daemon that is not yet started. In mode hard: what it does depends on nobody else."""
+        return Daemon(self.cluster, **{'model': self.model(), 'mode': 'hard', **settings})
+
+    @contextlib.contextmanager
+    def guarding(self, minutes=0.5, **settings):
+        """A daemon in mode guarded that the plugin has found, and a guard that stands."""
+        with self.daemon(model=self.model(minutes), mode='guarded', **settings) as daemon:
+            wait_until(lambda: daemon.status()['guard']['stands'], 30, 'the guard to stand')
+            self.wait_until_shortened()
+            self.cluster.cancel_all()
+            yield daemon
 
     @contextlib.contextmanager
     def deciding(self, **settings):

@@ -49,13 +49,6 @@ class Interactive(SlurmCase):
         self.assert_shortened(*options, script=SCRIPT.format('#AUSPEX batch=3'))
         self.assert_untouched(*OVERASKED, environment={'AUSPEX': 'off'})
 
-    def test_signal_and_deadline_are_left_alone(self):
-        self.assert_untouched(*OVERASKED, '--signal=B:USR1@60')
-        self.assert_untouched(*OVERASKED, '--deadline=now+3days')
-
-    def test_no_limit_asked_keeps_the_partition_s_default(self):
-        self.assert_untouched(*OVERASKED[:-2], asked=60)
-
     def test_test_only_makes_no_job(self):
         before = len(self.cluster.jobs())
         self.cluster.client('sbatch', '--test-only', *OVERASKED, '--wrap', 'true')

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/guard/guard.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "ipc/event_sender.h"
+#include "shared/units.h"
+
+namespace auspex {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A sweep may take this share of the time, on slurmctld's side too. Source: our choice.
+constexpr int kSweepShare = 200;
+// Until a job whose limit could not be raised is tried again.
+constexpr int64_t kTryAgain_s = 2;
+// For the daemon's answer.
+constexpr auto kPatience = 1s;
+
+std::string no_rights_yet() {
+  return "uid " + std::to_string(::geteuid()) +
+         " is neither root nor SlurmUser, and no other user's job is there to try whether it is an "
+         "operator";
+}
+
+}  // namespace
+
+Guard::Guard(const Config& config, Slurm slurm) : slurm_(std::move(slurm)), client_(config.socket) {
+  use(config);
+}
+
+void Guard::use(const Config& config) {
+  config_ = config;
+  rules_.lead_s = 60 * int64_t{config.guard.lead_min};
+  sweep_at_ = Clock::now();
+}
+
+// Three looks fit into the shortest time that a job has; the configuration is refused otherwise.
+std::chrono::seconds Guard::longest_gap() const {
+  return std::chrono::seconds(20 * std::min(config_.guard.lead_min, config_.limits.floor_min));
+}
+
+void Guard::tick() {
+  const int64_t now_s = std::time(nullptr);
+  unreachable_.reset();
+  if (Clock::now() >= sweep_at_ && refresh_site()) sweep(now_s);
+  look_at_due(now_s);
+  report();
+}
+
+bool Guard::refresh_site() {
+  Result<Site> site = slurm_.site();
+  if (!site) {
+    unreachable_ = site.error().message;
+    return false;
+  }
+  site_told_ = site_told_ && *site == site_;
+  site_ = std::move(*site);
+  site_known_ = true;
+  rules_.writes_audit = slurm_.is_privileged();
+  rights_proved_ = rights_proved_ || rules_.writes_audit;
+  return true;
+}
+
+void Guard::sweep(int64_t now_s) {
+  const auto start = Clock::now();
+  std::map<uint32_t, int64_t> watched;
+  std::map<uint32_t, uint32_t> others;
+  std::optional<uint32_t> other_users_job;
+  const auto swept = slurm_.sweep(all_told_, [&](const SeenJob& seen) {
+    const JobState job = seen.state();
+    follower_.see(job, [&seen] { return seen.submission(); });
+    if (job.phase != JobPhase::kEnded && job.user != ::geteuid()) other_users_job = job.id;
+    const Plan plan = plan_for(job, now_s, rules_, site_);
+    if (plan.action == Plan::Action::kWait) watched.emplace(job.id, plan.look_at_s);
+    if (plan.action == Plan::Action::kOthers) others.emplace(job.id, job.limit_min);
+    if (plan.action == Plan::Action::kRaise) watched.emplace(job.id, now_s);
+  });
+  const auto took = Clock::now() - start;
+  if (!swept) {
+    unreachable_ = swept.error().message;
+    return;
+  }
+  sweep_at_ = start + std::clamp<Clock::duration>(took * kSweepShare,
+                                                  std::chrono::seconds(config_.guard.interval_s),
+                                                  longest_gap());
+  if (!*swept) return;
+  for (const auto& [id, limit_min] : others) {
+    if (others_.count(id) == 0) {
+      ++report_.left_to_others;
+      spdlog::info("guard: job {}: its limit of {} is not ours any more; left to whoever set it",
+                   id, format_time_limit(limit_min));
+    }
+  }
+  std::erase_if(failing_, [&](const auto& job) { return watched.count(job.first) == 0; });
+  watched_ = std::move(watched);
+  others_ = std::move(others);
+  report_.jobs = **swept;
+  report_.sweep_ms = std::chrono::duration<double, std::milli>(took).count();
+  tell(follower_.end_sweep());
+  if (!rights_proved_ && other_users_job) prove_rights(*other_users_job);
+}
+
+void Guard::look_at_due(int64_t now_s) {
+  std::vector<uint32_t> due;
+  for (const auto& [id, look_at_s] : watched_) {
+    if (look_at_s <= now_s) due.push_back(id);
+  }
+  for (const uint32_t id : due) {
+    const auto job = slurm_.look(id);
+    if (!job) {
+      unreachable_ = job.error().message;
+      return;
+    }
+    if (*job) {
+      follow_plan(**job, plan_for(**job, now_s, rules_, site_), now_s);
+    } else {
+      watched_.erase(id);
+      failing_.erase(id);
+    }
+  }
+}
+
+void Guard::follow_plan(const JobState& job, const Plan& plan, int64_t now_s) {
+  switch (plan.action) {
+    case Plan::Action::kWait:
+      watched_[job.id] = std::max(plan.look_at_s, now_s + 1);
+      return;
+    case Plan::Action::kRaise:
+      return raise(job, plan, now_s);
+    case Plan::Action::kNone:
+    case Plan::Action::kOthers:  // told of by the next sweep
+      watched_.erase(job.id);
+      failing_.erase(job.id);
+      return;
+  }
+}
+
+void Guard::raise(const JobState& job, const Plan& plan, int64_t now_s) {
+  const Audit after = raised(*find_audit(job.admin_comment), plan.limit_min);
+  std::optional<std::string> comment;
+  if (rules_.writes_audit) comment = with_audit(job.admin_comment, after);
+  const auto error = slurm_.set_limit(job.id, plan.limit_min, comment);
+  if (!error) {
+    ++report_.extended;
+    failing_.erase(job.id);
+    watched_[job.id] = now_s + 1;  // and is told by its record when the next time is
+    const int64_t lead_s = job.end_s - now_s;
+    if (job.phase == JobPhase::kRunning) {
+      report_.shortest_lead_s = std::min(report_.shortest_lead_s.value_or(lead_s), lead_s);
+    }
+    spdlog::info("guard: job {}: limit {} -> {} of {} asked, {}", job.id,
+                 format_time_limit(job.limit_min), format_time_limit(plan.limit_min),
+                 format_time_limit(after.asked_min),
+                 job.phase == JobPhase::kRunning ? std::to_string(lead_s) + " s before it expires"
+                                                 : "before a reservation");
+    return;
+  }
+  if (Slurm::is_gone(*error)) {
+    watched_.erase(job.id);
+    failing_.erase(job.id);
+    return;
+  }
+  ++report_.failed;
+  watched_[job.id] = now_s + kTryAgain_s;
+  if (failing_.emplace(job.id, error->text).second) {
+    spdlog::error("guard: job {}: its limit could not be raised: {}", job.id, error->text);
+  }
+}
+
+// An update that changes nothing needs the same rights as one that does.
+void Guard::prove_rights(uint32_t other_users_job) {
+  const auto error = slurm_.try_update(other_users_job);
+  denied_.reset();
+  if (error && Slurm::is_denied(*error)) {
+    denied_ = "uid " + std::to_string(::geteuid()) +
+              " may not change other users' jobs: run auspexd as root, as SlurmUser, or give this "
+              "user AdminLevel=Operator";
+  } else if (!error) {
+    rights_proved_ = true;
+    spdlog::info(
+        "guard: uid {} is an operator: limits are raised, but admin_comment stays as it is",
+        ::geteuid());
+  }
+}
+
+std::optional<std::string> Guard::fault() const {
+  if (unreachable_) return "slurmctld does not answer: " + *unreachable_;
+  if (!site_known_) return "slurmctld was not asked yet";
+  if (denied_) return denied_;
+  if (!rights_proved_) return no_rights_yet();
+  if (!failing_.empty()) {
+    return "job " + std::to_string(failing_.begin()->first) +
+           " could not be extended: " + failing_.begin()->second;
+  }
+  return std::nullopt;
+}
+
+void Guard::report() {
+  report_.fault = fault();
+  report_.guarded = watched_.size();
+  report_.site.reset();
+  if (site_known_ && !site_told_) report_.site = site_;
+  const bool answers = send(report_);
+  if (report_.site) site_told_ = answers;
+}
+
+bool Guard::send(ipc::Request request) {
+  const auto outcome = client_.call(std::move(request), ipc::Clock::now() + kPatience);
+  const auto* reply = std::get_if<ipc::Reply>(&outcome);
+  const bool answers = reply != nullptr && std::holds_alternative<ipc::GuardReply>(*reply);
+  if (answers != daemon_answers_) {
+    if (answers) spdlog::info("guard: the daemon answers again");
+    if (!answers) spdlog::warn("guard: the daemon does not answer at {}", client_.socket_path());
+  }
+  daemon_answers_ = answers;
+  return answers;
+}
+
+// Either the daemon hears of all that happened, or of every job anew as soon as it answers.
+void Guard::tell(const std::vector<JobEvent>& events) {
+  ipc::GuardReport first = report_;
+  first.first = true;
+  bool told = all_told_ || send(first);
+  ipc::EventSender sender(client_, kPatience);
+  for (size_t i = 0; told && i < events.size(); ++i) told = sender.add(events[i]).ok();
+  all_told_ = told && sender.flush().ok();
+  if (!all_told_) follower_.forget_all();
+}
+
+}  // namespace auspex

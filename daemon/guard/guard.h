@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Guard: looks at slurmctld's jobs and raises a rewritten limit before it expires, up to what the
+// user had asked for.
+//
+// It keeps nothing: the jobs' records hold all that it needs, so it may be killed at any time. All
+// jobs are looked at in sweeps, which are rare when they are dear; each guarded job is looked at by
+// itself before it could come near its limit, and once more right before it is changed.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/guard/follower.h"
+#include "daemon/guard/plan.h"
+#include "daemon/guard/slurm.h"
+#include "ipc/client.h"
+#include "shared/config.h"
+
+namespace auspex {
+
+class Guard {
+ public:
+  Guard(const Config& config, Slurm slurm);
+
+  void use(const Config& config);
+  // What is to be done now; to be called every second. Blocks for as long as slurmctld takes.
+  void tick();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool refresh_site();
+  void sweep(int64_t now_s);
+  void look_at_due(int64_t now_s);
+  void follow_plan(const JobState& job, const Plan& plan, int64_t now_s);
+  void raise(const JobState& job, const Plan& plan, int64_t now_s);
+  void prove_rights(uint32_t other_users_job);
+  std::optional<std::string> fault() const;
+  void report();
+  bool send(ipc::Request request);
+  void tell(const std::vector<JobEvent>& events);
+  std::chrono::seconds longest_gap() const;
+
+  Config config_;
+  Slurm slurm_;
+  ipc::Client client_;
+  GuardRules rules_;
+  Site site_;
+  bool site_known_ = false, site_told_ = false;
+  Clock::time_point sweep_at_{};
+
+  std::map<uint32_t, int64_t> watched_;      // guarded job -> when to look at it
+  std::map<uint32_t, std::string> failing_;  // job -> why its limit could not be raised
+  std::map<uint32_t, uint32_t> others_;      // job -> the limit that somebody else gave it
+  std::optional<std::string> unreachable_;   // slurmctld
+  std::optional<std::string> denied_;
+  bool rights_proved_ = false, daemon_answers_ = true;
+  Follower follower_;
+  bool all_told_ = false;  // the daemon has heard of every job
+  ipc::GuardReport report_;
+};
+
+}  // namespace auspex

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/audit.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <utility>
+
+#include "shared/units.h"
+
+namespace auspex {
+namespace {
+
+constexpr std::string_view kHead = "auspex:1 ";
+
+std::string minutes_text(uint32_t minutes) {
+  return minutes == kUnlimitedMin ? "UNLIMITED" : std::to_string(minutes);
+}
+
+template <class Number>
+bool read(std::string_view text, Number& to) {
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), to);
+  return failure == std::errc() && end == text.data() + text.size();
+}
+
+bool read_minutes(std::string_view text, uint32_t& to) {
+  if (text == "UNLIMITED") return to = kUnlimitedMin, true;
+  return read(text, to);
+}
+
+bool read_mode(std::string_view text, Mode& to) {
+  for (const Mode mode : {Mode::kAdvise, Mode::kSoft, Mode::kGuarded, Mode::kHard}) {
+    if (text == mode_name(mode)) return to = mode, true;
+  }
+  return false;
+}
+
+enum class Word : uint8_t { kRead, kBroken, kNotOurs };
+
+Word read_word(std::string_view word, Audit& audit) {
+  const size_t equals = std::min(word.find('='), word.size());
+  const std::string_view name = word.substr(0, equals),
+                         value = word.substr(equals).substr(equals < word.size() ? 1 : 0);
+  const auto taken = [](bool good) { return good ? Word::kRead : Word::kBroken; };
+  if (name == "asked") return taken(read_minutes(value, audit.asked_min));
+  if (name == "applied") return taken(read_minutes(value, audit.applied_min));
+  if (name == "p50") return taken(read(value, audit.p50_min));
+  if (name == "q") return taken(read(value, audit.level));
+  if (name == "mode") return taken(read_mode(value, audit.mode));
+  if (name == "model") return audit.model = value, Word::kRead;
+  if (name == "why") return audit.why = value, Word::kRead;
+  if (name == "steps") return taken(read(value, audit.steps));
+  if (name == "limit") return taken(read_minutes(value, audit.limit_min));
+  if (name == "extended") return taken(read(value, audit.extended));
+  if (name == "looks") return taken(read(value, audit.looks));
+  return Word::kNotOurs;
+}
+
+struct Found {
+  Audit audit;
+  size_t begin, end;  // of its text
+  bool whole;
+};
+
+// The last audit: from its head to the first word that is none of its own.
+std::optional<Found> found_in(std::string_view comment) {
+  const size_t begin = comment.rfind(kHead);
+  if (begin == std::string_view::npos || (begin > 0 && comment[begin - 1] != ' ')) {
+    return std::nullopt;
+  }
+  Found found{.audit = {}, .begin = begin, .end = begin + kHead.size() - 1, .whole = true};
+  Audit& audit = found.audit;
+  while (found.end < comment.size()) {
+    const size_t next = std::min(comment.find(' ', found.end + 1), comment.size());
+    const Word word = read_word(comment.substr(found.end + 1, next - found.end - 1), audit);
+    if (word == Word::kNotOurs) break;
+    if (word == Word::kBroken) found.whole = false;
+    found.end = next;
+  }
+  found.whole =
+      found.whole && audit.asked_min != 0 && audit.applied_min != 0 && audit.mode != Mode::kObserve;
+  if (audit.limit_min == 0) audit.limit_min = audit.applied_min;
+  return found;
+}
+
+}  // namespace
+
+Audit audit_of(const Decision& d, uint32_t steps) {
+  Audit audit;
+  audit.asked_min = *d.asked_min;
+  audit.applied_min = audit.limit_min = *d.applied_min;
+  audit.p50_min = std::round(d.prediction->quantile_s(0.5) / 60);
+  audit.level = d.quantile_level;
+  audit.mode = d.mode;
+  audit.model = d.prediction->model;
+  audit.why = why_name(d.why);
+  audit.steps = d.mode == Mode::kGuarded ? steps : 0;
+  return audit;
+}
+
+std::string audit_text(const Audit& a) {
+  char numbers[64];
+  std::snprintf(numbers, sizeof(numbers), " p50=%.0f q=%.4g", a.p50_min, a.level);
+  std::string text = std::string(kHead) + "asked=" + minutes_text(a.asked_min) +
+                     " applied=" + minutes_text(a.applied_min) + numbers +
+                     " mode=" + std::string(mode_name(a.mode)) + " model=" + a.model +
+                     " why=" + a.why;
+  if (a.steps > 0) text += " steps=" + std::to_string(a.steps);
+  if (a.limit_min != a.applied_min) text += " limit=" + minutes_text(a.limit_min);
+  if (a.extended > 0) text += " extended=" + std::to_string(a.extended);
+  if (a.looks > 0) text += " looks=" + std::to_string(a.looks);
+  return text;
+}
+
+std::optional<Audit> find_audit(std::string_view comment) {
+  auto found = found_in(comment);
+  if (!found || !found->whole) return std::nullopt;
+  return std::move(found->audit);
+}
+
+std::string with_audit(std::string_view comment, const Audit& audit) {
+  const auto found = found_in(comment);
+  if (!found) return std::string(comment) + (comment.empty() ? "" : " ") + audit_text(audit);
+  return std::string(comment.substr(0, found->begin)) + audit_text(audit) +
+         std::string(comment.substr(found->end));
+}
+
+}  // namespace auspex
