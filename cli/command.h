@@ -29,6 +29,7 @@ int dry_run(const Words& words);
 int train(const Words& words);
 int evaluate_model(const Words& words);
 int learn(const Words& words);
+int explain_job(const Words& words);
 int status(const Words& words);
 int feed(const Words& words);
 int check_config(const Words& words);

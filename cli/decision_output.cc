@@ -65,6 +65,8 @@ std::string duration_text(double seconds) {
   return format_time_limit(static_cast<uint32_t>(std::ceil(seconds / 60)));
 }
 
+}  // namespace
+
 const char* explain(Why why) {
   switch (why) {
     case Why::kModeOff:
@@ -102,6 +104,8 @@ const char* explain(Why why) {
   }
   return "unknown";
 }
+
+namespace {
 
 std::string predicted_text(const Decision& d) {
   if (!d.prediction) return "nothing: there is no model";

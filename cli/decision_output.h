@@ -16,6 +16,9 @@ namespace auspex::cli {
 nlohmann::json edits_json(const Submission& submission, const Edits& edits);
 nlohmann::json decision_json(const Submission& submission, const Decision& decision);
 
+// In words.
+const char* explain(Why why);
+
 void print_decision(const Submission& submission, const Decision& decision);
 
 // One job in a row of columns.

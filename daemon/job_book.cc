@@ -11,9 +11,7 @@ namespace {
 // slurmctld notes the second itself, after the plugin was asked.
 constexpr int64_t kEarliest_s = -2, kLatest_s = 2;
 
-}  // namespace
-
-uint64_t JobBook::key_of(const Submission& s) {
+uint64_t key_of(const Submission& s) {
   uint64_t key = 0;
   for (const std::string* text : {&s.user, &s.name, &s.work_dir}) {
     key = XXH3_64bits_withSeed(text->data(), text->size(), key + 1);
@@ -21,35 +19,39 @@ uint64_t JobBook::key_of(const Submission& s) {
   return key;
 }
 
-void JobBook::decided(uint64_t key, const HistoryRequest& request) {
-  waiting_[key].push_back(request);
+}  // namespace
+
+void JobBook::decided(const Submission& submission, const HistoryRequest& request,
+                      DecisionNumber number) {
+  const uint64_t key = key_of(submission);
+  waiting_[key].push_back({request, number});
   order_.emplace_back(key, request.submit_s);
   if (order_.size() <= kMostWaiting) return;
   const auto [oldest, submit_s] = order_.front();
   order_.pop_front();
   const auto entry = waiting_.find(oldest);
   if (entry == waiting_.end()) return;
-  if (entry->second.front().submit_s <= submit_s) entry->second.pop_front();
+  if (entry->second.front().request.submit_s <= submit_s) entry->second.pop_front();
   if (entry->second.empty()) waiting_.erase(entry);
 }
 
-std::optional<HistoryRequest> JobBook::found(const JobEvent& event) {
+std::optional<JobBook::Decided> JobBook::found(const JobEvent& event) {
   const auto entry = waiting_.find(key_of(event.submission));
   if (entry == waiting_.end()) return std::nullopt;
-  std::deque<HistoryRequest>& requests = entry->second;
+  std::deque<Decided>& all = entry->second;
   const int64_t submit_s = event.submission.submit_time_s;
-  const auto match =
-      std::find_if(requests.begin(), requests.end(), [submit_s](const HistoryRequest& r) {
-        return r.submit_s >= submit_s + kEarliest_s && r.submit_s <= submit_s + kLatest_s;
-      });
-  if (match == requests.end()) return std::nullopt;
-  const HistoryRequest request = *match;
-  requests.erase(match);
-  if (requests.empty()) waiting_.erase(entry);
-  return request;
+  const auto match = std::find_if(all.begin(), all.end(), [submit_s](const Decided& decided) {
+    const int64_t apart_s = decided.request.submit_s - submit_s;
+    return apart_s >= kEarliest_s && apart_s <= kLatest_s;
+  });
+  if (match == all.end()) return std::nullopt;
+  const Decided decided = *match;
+  all.erase(match);
+  if (all.empty()) waiting_.erase(entry);
+  return decided;
 }
 
-std::optional<HistoryEvent> JobBook::take(const JobEvent& event) {
+JobBook::Taken JobBook::take(const JobEvent& event) {
   switch (event.kind) {
     case EventKind::kSubmitted:
       return submitted(event);
@@ -58,55 +60,61 @@ std::optional<HistoryEvent> JobBook::take(const JobEvent& event) {
     case EventKind::kEnded:
       return ended(event);
   }
-  return std::nullopt;
+  return {};
 }
 
-std::optional<HistoryEvent> JobBook::submitted(const JobEvent& event) {
-  if (jobs_.count(event.job_id) != 0) return std::nullopt;
+JobBook::Taken JobBook::submitted(const JobEvent& event) {
+  if (const auto known = jobs_.find(event.job_id); known != jobs_.end()) {
+    return {.decision = known->second.decided.number};
+  }
   if (jobs_.size() >= kMostJobs) jobs_.erase(jobs_.begin());
   HistoryEvent told = history_event_of(event);
   // A task of an array that leaves it: the decision counted as the array's own submission.
   const auto array = jobs_.find(event.array_id);
   if (event.array_id != 0 && array != jobs_.end()) {
-    told.request = array->second.request;
-    jobs_[event.job_id] = {.request = told.request};
-    return told;
+    told.request = array->second.decided.request;
+    jobs_[event.job_id] = {.decided = {told.request}};
+    return {.news = told};
   }
   const auto decided = found(event);
   const bool known = decided || told.request.submit_s <= known_until_s_;
-  if (decided) told.request = *decided;
-  jobs_[event.job_id] = {.request = told.request};
-  return known ? std::nullopt : std::optional(told);
+  jobs_[event.job_id] = {.decided = decided.value_or(Decided{told.request})};
+  return {.news = known ? std::nullopt : std::optional(told),
+          .decision = decided ? decided->number : 0};
 }
 
-std::optional<HistoryEvent> JobBook::started(const JobEvent& event) {
+JobBook::Taken JobBook::started(const JobEvent& event) {
   HistoryEvent told = history_event_of(event);
   const auto entry = jobs_.find(event.job_id);
-  if (entry == jobs_.end()) return std::nullopt;
+  if (entry == jobs_.end()) return {};
   Job& job = entry->second;
-  if (job.started) return std::nullopt;
+  const Taken nothing = {.decision = job.decided.number};
+  if (job.started) return nothing;
   job.started = true;
   job.start_s = event.start_s;
-  told.request = job.request;
-  return event.start_s <= known_until_s_ ? std::nullopt : std::optional(told);
+  told.request = job.decided.request;
+  return event.start_s <= known_until_s_ ? nothing : Taken{told, job.decided.number};
 }
 
-std::optional<HistoryEvent> JobBook::ended(const JobEvent& event) {
+JobBook::Taken JobBook::ended(const JobEvent& event) {
   HistoryEvent told = history_event_of(event);
   const auto entry = jobs_.find(event.job_id);
   if (entry != jobs_.end()) {
-    told.request = entry->second.request;
-    told.start_s = entry->second.start_s;
+    const Job job = entry->second;
     jobs_.erase(entry);
-    return told;
+    told.request = job.decided.request;
+    told.start_s = job.start_s;
+    return {told, job.decided.number};
   }
   told.start_s = 0;
+  DecisionNumber number = 0;
   if (const auto array = jobs_.find(event.array_id); event.array_id != 0 && array != jobs_.end()) {
-    told.request = array->second.request;
+    told.request = array->second.decided.request;
   } else if (const auto decided = found(event)) {
-    told.request = *decided;
+    told.request = decided->request;
+    number = decided->number;
   }
-  return event.end_s <= known_until_s_ ? std::nullopt : std::optional(told);
+  return {event.end_s <= known_until_s_ ? std::nullopt : std::optional(told), number};
 }
 
 }  // namespace auspex

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "daemon/ledger/entries.h"
 #include "shared/history/journal.h"
 #include "shared/job_event.h"
 
@@ -24,32 +25,39 @@ class JobBook {
   // Slurm refuses, or that was only tried, never becomes a job.
   static constexpr size_t kMostWaiting = 1U << 16, kMostJobs = 1U << 18;
 
-  void decided(uint64_t key, const HistoryRequest& request);
-  static uint64_t key_of(const Submission& submission);
+  void decided(const Submission& submission, const HistoryRequest& request, DecisionNumber number);
 
   // A follower begins: of jobs up to here the history may know already what it tells.
   void begin(int64_t known_until_s) { known_until_s_ = known_until_s; }
 
-  // What the history has to hear of an event that names its job; nothing: it knows.
-  std::optional<HistoryEvent> take(const JobEvent& event);
+  struct Taken {
+    std::optional<HistoryEvent> news = {};  // what the history has to hear; nothing: it knows
+    DecisionNumber decision = 0;            // 0: not known
+  };
+  // An event that names its job.
+  Taken take(const JobEvent& event);
 
   size_t jobs() const { return jobs_.size(); }
 
  private:
-  struct Job {
+  struct Decided {
     HistoryRequest request;
+    DecisionNumber number = 0;
+  };
+  struct Job {
+    Decided decided;
     int64_t start_s = 0;  // as the history was told
     bool started = false;
   };
 
-  std::optional<HistoryRequest> found(const JobEvent& event);
-  std::optional<HistoryEvent> submitted(const JobEvent& event);
-  std::optional<HistoryEvent> started(const JobEvent& event);
-  std::optional<HistoryEvent> ended(const JobEvent& event);
+  std::optional<Decided> found(const JobEvent& event);
+  Taken submitted(const JobEvent& event);
+  Taken started(const JobEvent& event);
+  Taken ended(const JobEvent& event);
 
-  std::unordered_map<uint64_t, std::deque<HistoryRequest>> waiting_;  // by key
-  std::deque<std::pair<uint64_t, int64_t>> order_;                    // key and second
-  std::unordered_map<uint32_t, Job> jobs_;                            // by id
+  std::unordered_map<uint64_t, std::deque<Decided>> waiting_;  // by key
+  std::deque<std::pair<uint64_t, int64_t>> order_;             // key and second
+  std::unordered_map<uint32_t, Job> jobs_;                     // by id
   int64_t known_until_s_ = 0;
 };
 

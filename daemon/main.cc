@@ -82,6 +82,10 @@ void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
       spdlog::warn("history: new settings take effect at the next start; still {} and {} keys",
                    first.history.state, first.history.keys);
     }
+    if (config.ledger != first.ledger) {
+      spdlog::warn("ledger: new settings take effect at the next start; still {}",
+                   first.ledger.path);
+    }
     if (service.calibrated_jobs() < Calibration::kLeast) {
       spdlog::warn("calibration: {} jobs say little; a new model's takes effect at the next start",
                    service.calibrated_jobs());
@@ -109,6 +113,14 @@ std::unique_ptr<HistoryStore> open_history(const Engine& engine) {
   return store;
 }
 
+std::unique_ptr<Ledger> open_ledger(const Config& config) {
+  LedgerOptions options;
+  options.path = config.ledger.path;
+  options.keep_days = config.ledger.keep_days;
+  options.warn = [](const std::string& line) { spdlog::warn("{}", line); };
+  return std::make_unique<Ledger>(std::move(options));
+}
+
 int run(const Options& options) {
   const int signal_fd = take_over_signals();
   start_logging(options.log_level);
@@ -128,7 +140,7 @@ int run(const Options& options) {
     return 1;
   }
 
-  DecisionService service(options.config, loaded->engine, std::move(history));
+  DecisionService service(options.config, loaded->engine, std::move(history), open_ledger(first));
   service.report_on(server->get());
   Reloader reloader(options.config);
   ModelWatch model;

@@ -3,7 +3,9 @@
 
 #include <spdlog/spdlog.h>
 #include <unistd.h>
+#include <xxhash.h>
 
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -58,27 +60,87 @@ nlohmann::json history_json(const HistoryStore& store) {
           {"journal", journal}};
 }
 
+uint32_t user_of(const Submission& submission) {
+  uint32_t user = 0;
+  const char* end = submission.user.data() + submission.user.size();
+  std::from_chars(submission.user.data(), end, user);
+  return user;
+}
+
+DecisionEntry decision_entry(DecisionNumber number, const Submission& s,
+                             const HistoryRequest& request, const Decision& d) {
+  DecisionEntry entry;
+  entry.number = number;
+  entry.user = user_of(s);
+  entry.partition = s.partition;
+  entry.account = s.account;
+  entry.qos = s.qos;
+  entry.mode = mode_name(d.mode);
+  entry.why = why_name(d.why);
+  entry.rule = d.rule;
+  entry.asked_min = d.asked_min;
+  entry.proposed_min = d.proposed_min;
+  entry.applied_min = d.applied_min;
+  entry.site_factor = d.edits.site_factor;
+  entry.level = d.quantile_level;
+  const auto& categories = request.features.category;
+  entry.features = static_cast<int64_t>(XXH3_64bits(categories.data(), sizeof(categories)));
+  if (d.prediction) {
+    entry.p50_s = d.prediction->quantile_s(.5);
+    entry.quantile_s = d.prediction->quantile_s(d.quantile_level);
+    entry.model = d.prediction->model;
+    entry.latency_us = d.prediction->latency_us;
+  }
+  return entry;
+}
+
+JobEntry job_entry(const JobEvent& event, DecisionNumber decision) {
+  const Submission& s = event.submission;
+  return {.kind = event.kind,
+          .decision = decision,
+          .job_id = event.job_id,
+          .array_id = event.array_id,
+          .user = user_of(s),
+          .partition = s.partition,
+          .account = s.account,
+          .qos = s.qos,
+          .admin_comment = s.admin_comment,
+          .submit_s = s.submit_time_s,
+          .start_s = event.start_s,
+          .end_s = event.end_s,
+          .runtime_s = event.runtime_s,
+          .ending = event.ending};
+}
+
 }  // namespace
 
 DecisionService::DecisionService(std::string config_path, std::shared_ptr<const Engine> engine,
-                                 std::unique_ptr<HistoryStore> history)
+                                 std::unique_ptr<HistoryStore> history,
+                                 std::unique_ptr<Ledger> ledger)
     : config_path_(std::move(config_path)),
       engine_(std::move(engine)),
       history_(history ? std::move(history)
-                       : std::make_unique<HistoryStore>(HistoryStoreOptions{})) {}
+                       : std::make_unique<HistoryStore>(HistoryStoreOptions{})),
+      ledger_(ledger ? std::move(ledger) : std::make_unique<Ledger>(LedgerOptions{})) {}
 
-void DecisionService::decided() {
-  history_->take(submitted_);
-  jobs_.decided(submitted_key_, submitted_.request);
+void DecisionService::decided(const ipc::DecideRequest& request) {
+  const std::optional<CalibratedLogs> promised =
+      decision_.prediction ? decision_.prediction->raw_log_s : std::nullopt;
+  history_->take({.kind = EventKind::kSubmitted, .request = request_, .promised = promised});
+  const DecisionNumber number = ledger_->next_number();
+  jobs_.decided(request.submission, request_, number);
+  ledger_->add(decision_entry(number, request.submission, request_, decision_));
 }
 
 ipc::EventsReply DecisionService::take(const ipc::EventsRequest& request) {
   for (const JobEvent& event : request.events) {
     if (event.job_id == 0) {
       history_->take(history_event_of(event));
-    } else if (const auto news = jobs_.take(event)) {
-      history_->take(*news);
+      continue;
     }
+    const JobBook::Taken taken = jobs_.take(event);
+    if (taken.news) history_->take(*taken.news);
+    ledger_->add(job_entry(event, taken.decision));
   }
   return {static_cast<uint32_t>(request.events.size())};
 }
@@ -86,6 +148,7 @@ ipc::EventsReply DecisionService::take(const ipc::EventsRequest& request) {
 ipc::GuardReply DecisionService::take(const ipc::GuardReport& report) {
   if (report.first) jobs_.begin(history_->history().newest_s());
   watch_.take(report, SiteWatch::Clock::now());
+  for (const LimitChange& change : report.changes) ledger_->add(change);
   return {};
 }
 
@@ -95,11 +158,10 @@ ipc::SiteReply DecisionService::site() {
 
 ipc::DecideReply DecisionService::decide(const ipc::DecideRequest& request) {
   const auto start = std::chrono::steady_clock::now();
-  submitted_.request = history_request_of(request.submission);
-  submitted_key_ = JobBook::key_of(request.submission);
-  const Decision decision = engine_->decide(request.submission, submitted_.request,
-                                            &history_->history(), watch_.site(start));
-  submitted_.promised = decision.prediction ? decision.prediction->raw_log_s : std::nullopt;
+  request_ = history_request_of(request.submission);
+  decision_ =
+      engine_->decide(request.submission, request_, &history_->history(), watch_.site(start));
+  const Decision& decision = decision_;
   ++decisions_;
   changed_ += decision.changed();
   ++by_mode_[static_cast<size_t>(decision.mode)];
@@ -151,6 +213,7 @@ std::string DecisionService::status_json() {
       {"model", model},
       {"history", history_json(*history_)},
       {"guard", watch_.status(SiteWatch::Clock::now())},
+      {"ledger", {{"lost", ledger_->lost()}}},
       {"decisions",
        {{"total", decisions_}, {"changed", changed_}, {"by_mode", modes}, {"by_why", reasons}}},
       {"handling_us", latency_json(handling_)},

@@ -12,6 +12,7 @@
 #include "daemon/histogram.h"
 #include "daemon/history_store.h"
 #include "daemon/job_book.h"
+#include "daemon/ledger/ledger.h"
 #include "daemon/site_watch.h"
 #include "ipc/server.h"
 
@@ -20,14 +21,15 @@ namespace auspex {
 // Threads: the server's loop only.
 class DecisionService final : public ipc::Service {
  public:
-  // history: null for one that is not kept.
+  // history, ledger: null for one that is not kept.
   DecisionService(std::string config_path, std::shared_ptr<const Engine> engine,
-                  std::unique_ptr<HistoryStore> history = nullptr);
+                  std::unique_ptr<HistoryStore> history = nullptr,
+                  std::unique_ptr<Ledger> ledger = nullptr);
 
   // `now` is the submission's own time, so that a past that is fed is decided as it would have
   // been.
   ipc::DecideReply decide(const ipc::DecideRequest& request) override;
-  void decided() override;
+  void decided(const ipc::DecideRequest& request) override;
   ipc::EventsReply take(const ipc::EventsRequest& request) override;
   ipc::GuardReply take(const ipc::GuardReport& report) override;
   ipc::SiteReply site() override;
@@ -46,8 +48,9 @@ class DecisionService final : public ipc::Service {
   std::string config_path_;
   std::shared_ptr<const Engine> engine_;
   std::unique_ptr<HistoryStore> history_;
-  HistoryEvent submitted_;  // the submission that was decided last
-  uint64_t submitted_key_ = 0;
+  std::unique_ptr<Ledger> ledger_;
+  HistoryRequest request_;  // of the submission that was decided last
+  Decision decision_;
   JobBook jobs_;
   const ipc::Server* server_ = nullptr;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

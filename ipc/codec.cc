@@ -186,9 +186,10 @@ Result<const wire::Envelope*> verified(std::span<const uint8_t> bytes) {
     return Error{"message is over " + std::to_string(kMaxMessageBytes) + " bytes"};
   }
   // No table of ours nests deeper than 4; the number of tables is bounded: an event has two, a
-  // site one for each partition and blockage.
+  // report one for each partition, blockage and change.
   // The size in front catches what was cut within the padding at the end, too.
-  constexpr size_t kMaxTables = 16 + std::max(2 * kMaxJobEvents, kMaxPartitions + kMaxBlockages);
+  constexpr size_t kMaxTables =
+      16 + std::max(2 * kMaxJobEvents, kMaxPartitions + kMaxBlockages + kMaxChanges);
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/8, kMaxTables);
   constexpr size_t kPrefix = sizeof(flatbuffers::uoffset_t);
   if (bytes.size() < kPrefix ||

@@ -13,6 +13,7 @@
 #include "ipc/protocol.h"
 #include "shared/decision.h"
 #include "shared/job_event.h"
+#include "shared/limit_change.h"
 #include "shared/result.h"
 #include "shared/site.h"
 #include "shared/submission.h"
@@ -48,7 +49,7 @@ struct EventsReply {
   uint32_t accepted = 0;
 };
 
-// At most kMaxPartitions and kMaxBlockages; see wire.fbs.
+// At most kMaxPartitions and kMaxBlockages in its site; see wire.fbs.
 struct GuardReport {
   bool first = false;
   std::optional<std::string> fault;
@@ -56,6 +57,7 @@ struct GuardReport {
   uint64_t jobs = 0, guarded = 0, extended = 0, left_to_others = 0, failed = 0;
   std::optional<int64_t> shortest_lead_s;
   double sweep_ms = 0;
+  std::vector<LimitChange> changes = {};  // at most kMaxChanges
 };
 struct GuardReply {};
 

@@ -188,17 +188,17 @@ bool Server::serve_one(int fd, uint32_t uid, Service& service) {
   const auto bytes = encode(reply);
   const bool sent =
       bytes && ::send(fd, bytes->data(), bytes->size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
-  if (request) follow_up(reply.body, service);
+  if (request) follow_up(request->body, reply.body, service);
   // Who does not read its replies, or speaks something else, is not kept.
   if (!sent || !request) drop(fd);
   // Events take longer than a decision: others have their turn after each message of them.
   return sent && request && !std::holds_alternative<EventsRequest>(request->body);
 }
 
-void Server::follow_up(const Reply& reply, Service& service) {
+void Server::follow_up(const Request& request, const Reply& reply, Service& service) {
   if (!std::holds_alternative<DecideReply>(reply)) return;
   try {
-    service.decided();
+    service.decided(std::get<DecideRequest>(request));
   } catch (const std::exception&) {
     // The reply is gone; there is nobody to tell.
   }

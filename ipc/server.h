@@ -26,7 +26,7 @@ class Service {
   virtual DecideReply decide(const DecideRequest& request) = 0;
   // Called once the reply to the decision just made is on its way: nobody waits for what is done
   // here.
-  virtual void decided() {}
+  virtual void decided(const DecideRequest& /*request*/) {}
   virtual EventsReply take(const EventsRequest& request) = 0;
   virtual GuardReply take(const GuardReport& report) = 0;
   virtual SiteReply site() = 0;
@@ -77,7 +77,7 @@ class Server {
   void serve(int fd, Service& service);
   bool serve_one(int fd, uint32_t uid, Service& service);
   Reply answer(const Request& request, uint32_t uid, Service& service);
-  static void follow_up(const Reply& reply, Service& service);
+  static void follow_up(const Request& request, const Reply& reply, Service& service);
   void drop(int fd);
 
   ServerOptions options_;

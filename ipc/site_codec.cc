@@ -64,6 +64,12 @@ Result<Site> get(const wire::Site& in) {
 Offset<wire::GuardReport> put_guard_report(FlatBufferBuilder& b, const GuardReport& report) {
   const auto fault = report.fault ? b.CreateString(*report.fault) : 0;
   const auto site = report.site ? put(b, *report.site) : 0;
+  std::vector<Offset<wire::LimitChange>> changes;
+  for (const LimitChange& change : report.changes) {
+    changes.push_back(wire::CreateLimitChange(b, change.job_id, static_cast<uint8_t>(change.kind),
+                                              change.at_s, change.from_min, change.to_min));
+  }
+  const auto all_changes = b.CreateVector(changes);
   wire::GuardReportBuilder out(b);
   out.add_first(report.first);
   out.add_fault(fault);
@@ -75,6 +81,7 @@ Offset<wire::GuardReport> put_guard_report(FlatBufferBuilder& b, const GuardRepo
   out.add_failed(report.failed);
   if (report.shortest_lead_s) out.add_shortest_lead_s(*report.shortest_lead_s);
   out.add_sweep_ms(report.sweep_ms);
+  out.add_changes(all_changes);
   return out.Finish();
 }
 
@@ -94,6 +101,18 @@ Result<GuardReport> get_guard_report(const wire::GuardReport& in) {
   report.failed = in.failed();
   if (const auto lead = in.shortest_lead_s()) report.shortest_lead_s = *lead;
   report.sweep_ms = std::isfinite(in.sweep_ms()) ? in.sweep_ms() : 0;
+  if (in.changes() == nullptr) return report;
+  if (in.changes()->size() > kMaxChanges) {
+    return Error{std::to_string(in.changes()->size()) + " changes, at most " +
+                 std::to_string(kMaxChanges)};
+  }
+  for (const auto* change : *in.changes()) {
+    if (change->kind() >= kChangeKinds || !is_time(change->at_s())) {
+      return Error{"a change of a kind or time that there is not"};
+    }
+    report.changes.push_back({change->job_id(), static_cast<ChangeKind>(change->kind()),
+                              change->at_s(), change->from_min(), change->to_min()});
+  }
   return report;
 }
 

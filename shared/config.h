@@ -68,6 +68,11 @@ struct Config {
     uint32_t keys = 65'536;                               // of each kind
     bool operator==(const History&) const = default;
   } history;
+  struct Ledger {
+    std::string path = "/var/lib/auspex/ledger.db";  // empty: not kept
+    uint32_t keep_days = 400;
+    bool operator==(const Ledger&) const = default;
+  } ledger;
   std::vector<Rule> rules;
   struct Mig {
     MigMode mode = MigMode::kAdvise;

@@ -280,6 +280,8 @@ std::vector<ConfigKey> config_keys(Config& config) {
       message("message.advised", config.message.advised),
       path_or_none("history.state", config.history.state, kMaxPathBytes),
       whole("history.keys", config.history.keys, 16, 1'048'576),
+      path_or_none("ledger.path", config.ledger.path, kMaxPathBytes),
+      whole("ledger.keep_days", config.ledger.keep_days, 1, 36'500),
       choice("mig.mode", config.mig.mode, kMigModes),
       decimal("mig.headroom", config.mig.headroom, 0, 0.9),
       pairs("mig.partitions", config.mig.partitions, is_any, "partition: GPU model"),

@@ -34,6 +34,7 @@ enum class Why : uint8_t {
 };
 inline constexpr size_t kModeCount = 6, kWhyCount = static_cast<size_t>(Why::kModel) + 1;
 std::string_view why_name(Why why);
+std::optional<Why> why_named(std::string_view name);
 
 // Applied by the plugin after checking; an empty optional leaves the field as it is.
 struct Edits {

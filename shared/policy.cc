@@ -180,6 +180,13 @@ std::string_view why_name(Why why) {
   return "unknown";
 }
 
+std::optional<Why> why_named(std::string_view name) {
+  for (size_t i = 0; i < kWhyCount; ++i) {
+    if (why_name(static_cast<Why>(i)) == name) return static_cast<Why>(i);
+  }
+  return std::nullopt;
+}
+
 Decision decide(const Submission& submission, const Prediction* prediction, const Config& config,
                 const Site& site) {
   Decision d;

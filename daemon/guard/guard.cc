@@ -71,7 +71,7 @@ bool Guard::refresh_site() {
 void Guard::sweep(int64_t now_s) {
   const auto start = Clock::now();
   std::map<uint32_t, int64_t> watched;
-  std::map<uint32_t, uint32_t> others;
+  std::map<uint32_t, JobState> others;
   std::optional<uint32_t> other_users_job;
   const auto swept = slurm_.sweep(all_told_, [&](const SeenJob& seen) {
     const JobState job = seen.state();
@@ -79,7 +79,7 @@ void Guard::sweep(int64_t now_s) {
     if (job.phase != JobPhase::kEnded && job.user != ::geteuid()) other_users_job = job.id;
     const Plan plan = plan_for(job, now_s, rules_, site_);
     if (plan.action == Plan::Action::kWait) watched.emplace(job.id, plan.look_at_s);
-    if (plan.action == Plan::Action::kOthers) others.emplace(job.id, job.limit_min);
+    if (plan.action == Plan::Action::kOthers) others.emplace(job.id, job);
     if (plan.action == Plan::Action::kRaise) watched.emplace(job.id, now_s);
   });
   const auto took = Clock::now() - start;
@@ -91,16 +91,18 @@ void Guard::sweep(int64_t now_s) {
                                                   std::chrono::seconds(config_.guard.interval_s),
                                                   longest_gap());
   if (!*swept) return;
-  for (const auto& [id, limit_min] : others) {
+  for (const auto& [id, job] : others) {
     if (others_.count(id) == 0) {
       ++report_.left_to_others;
+      note(ChangeKind::kSomebodyElse, job, job.limit_min, now_s);
       spdlog::info("guard: job {}: its limit of {} is not ours any more; left to whoever set it",
-                   id, format_time_limit(limit_min));
+                   id, format_time_limit(job.limit_min));
     }
   }
   std::erase_if(failing_, [&](const auto& job) { return watched.count(job.first) == 0; });
   watched_ = std::move(watched);
-  others_ = std::move(others);
+  others_.clear();
+  for (const auto& [id, job] : others) others_.insert(id);
   report_.jobs = **swept;
   report_.sweep_ms = std::chrono::duration<double, std::milli>(took).count();
   tell(follower_.end_sweep());
@@ -151,15 +153,16 @@ void Guard::raise(const JobState& job, const Plan& plan, int64_t now_s) {
     ++report_.extended;
     failing_.erase(job.id);
     watched_[job.id] = now_s + 1;  // and is told by its record when the next time is
+    const bool runs = job.phase == JobPhase::kRunning;
+    note(runs ? ChangeKind::kExtended : ChangeKind::kGivenBack, job, plan.limit_min, now_s);
     const int64_t lead_s = job.end_s - now_s;
-    if (job.phase == JobPhase::kRunning) {
+    if (runs) {
       report_.shortest_lead_s = std::min(report_.shortest_lead_s.value_or(lead_s), lead_s);
     }
     spdlog::info("guard: job {}: limit {} -> {} of {} asked, {}", job.id,
                  format_time_limit(job.limit_min), format_time_limit(plan.limit_min),
                  format_time_limit(after.asked_min),
-                 job.phase == JobPhase::kRunning ? std::to_string(lead_s) + " s before it expires"
-                                                 : "before a reservation");
+                 runs ? std::to_string(lead_s) + " s before it expires" : "before a reservation");
     return;
   }
   if (Slurm::is_gone(*error)) {
@@ -207,8 +210,19 @@ void Guard::report() {
   report_.guarded = watched_.size();
   report_.site.reset();
   if (site_known_ && !site_told_) report_.site = site_;
+  const size_t count = std::min(changes_.size(), ipc::kMaxChanges);
+  const auto end = changes_.begin() + static_cast<std::ptrdiff_t>(count);
+  report_.changes.assign(changes_.begin(), end);
   const bool answers = send(report_);
   if (report_.site) site_told_ = answers;
+  if (answers) changes_.erase(changes_.begin(), end);
+  report_.changes.clear();
+}
+
+// For the ledger: what it is not told in time it does without.
+void Guard::note(ChangeKind kind, const JobState& job, uint32_t to_min, int64_t now_s) {
+  constexpr size_t kMost = 65'536;
+  if (changes_.size() < kMost) changes_.push_back({job.id, kind, now_s, job.limit_min, to_min});
 }
 
 bool Guard::send(ipc::Request request) {

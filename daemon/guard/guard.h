@@ -8,8 +8,10 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,6 +43,7 @@ class Guard {
   std::optional<std::string> fault() const;
   void report();
   bool send(ipc::Request request);
+  void note(ChangeKind kind, const JobState& job, uint32_t to_min, int64_t now_s);
   void tell(const std::vector<JobEvent>& events);
   std::chrono::seconds longest_gap() const;
 
@@ -54,12 +57,13 @@ class Guard {
 
   std::map<uint32_t, int64_t> watched_;      // guarded job -> when to look at it
   std::map<uint32_t, std::string> failing_;  // job -> why its limit could not be raised
-  std::map<uint32_t, uint32_t> others_;      // job -> the limit that somebody else gave it
+  std::set<uint32_t> others_;                // jobs with a limit of somebody else
   std::optional<std::string> unreachable_;   // slurmctld
   std::optional<std::string> denied_;
   bool rights_proved_ = false, daemon_answers_ = true;
   Follower follower_;
-  bool all_told_ = false;  // the daemon has heard of every job
+  bool all_told_ = false;            // the daemon has heard of every job
+  std::deque<LimitChange> changes_;  // that the daemon was not told yet
   ipc::GuardReport report_;
 };
 

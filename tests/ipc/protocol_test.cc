@@ -39,6 +39,7 @@ TEST(ProtocolMd, ShowsTheConstantsOfTheCode) {
                                                 {"kMaxJobEvents", kMaxJobEvents},
                                                 {"kMaxPartitions", kMaxPartitions},
                                                 {"kMaxBlockages", kMaxBlockages},
+                                                {"kMaxChanges", kMaxChanges},
                                                 {"kMaxTimeS", kMaxTimeS},
                                                 {"kMaxMessageLineBytes", kMaxMessageLineBytes},
                                                 {"kDefaultDeadline", kDefaultDeadline.count()},

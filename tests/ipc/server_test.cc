@@ -27,7 +27,7 @@ class Halving final : public Service {
     reply.edits.time_limit_min = *request.submission.time_limit_min / 2;
     return reply;
   }
-  void decided() override { decided_ += deciding_; }
+  void decided(const DecideRequest&) override { decided_ += deciding_; }
   GuardReply take(const GuardReport& report) override {
     told_ += report.fault.value_or("");
     return {};

@@ -22,6 +22,7 @@ GuardReport full_report() {
   report.failed = 5;
   report.shortest_lead_s = -6;
   report.sweep_ms = 7.5;
+  report.changes = {{8, ChangeKind::kGivenBack, 1'800'000'000, 9, 10}};
   return report;
 }
 
@@ -44,6 +45,7 @@ TEST(SiteCodec, CarriesAGuardsReport) {
   EXPECT_EQ(report->failed, 5U);
   EXPECT_EQ(report->shortest_lead_s, -6);
   EXPECT_EQ(report->sweep_ms, 7.5);
+  EXPECT_EQ(report->changes, full_report().changes);
   const auto empty = through_the_wire({});
   EXPECT_FALSE(empty->fault || empty->site || empty->shortest_lead_s);
   EXPECT_TRUE(decode_reply(*encode(Message<Reply>{8, GuardReply{}})).ok());
@@ -60,12 +62,22 @@ TEST(SiteCodec, CarriesASite) {
 }
 
 TEST(SiteCodec, RefusesAReportThatCannotBe) {
-  const auto refusal = [](auto change) {
-    GuardReport report = full_report();
-    change(*report.site);
+  const auto refused = [](const GuardReport& report) {
     const auto known = through_the_wire(report);
     return known ? "" : known.error().message;
   };
+  const auto refusal = [&refused](auto change) {
+    GuardReport report = full_report();
+    change(*report.site);
+    return refused(report);
+  };
+  GuardReport report = full_report();
+  report.changes.resize(kMaxChanges);
+  EXPECT_EQ(refused(report), "");
+  report.changes.resize(kMaxChanges + 1);
+  EXPECT_EQ(refused(report), "65 changes, at most 64");
+  report.changes = {{.kind = static_cast<ChangeKind>(kChangeKinds)}};
+  EXPECT_EQ(refused(report), "a change of a kind or time that there is not");
   EXPECT_EQ(refusal([](Site& s) { s.partitions.resize(kMaxPartitions); }), "");
   EXPECT_EQ(refusal([](Site& s) { s.partitions.resize(kMaxPartitions + 1); }),
             "513 partitions, 1 blockages: too many");

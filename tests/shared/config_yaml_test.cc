@@ -68,6 +68,7 @@ guard:
   interval_s: 20
 message: {shortened: "cut to {limit}", soft: s, advised: "{p50} would do"}
 history: {state: "", keys: 1048576}
+ledger: {path: "", keep_days: 36500}
 rules:
   - {match: {partition: debug}, mode: "off"}
   - {match: {account: [bio, chem], user: [a], qos: normal, name: "post-*"},
@@ -100,6 +101,8 @@ mig:
   EXPECT_EQ(c.message.advised, "{p50} would do");
   EXPECT_EQ(c.history.state, "");
   EXPECT_EQ(c.history.keys, 1'048'576U);
+  EXPECT_EQ(c.ledger.path, "");
+  EXPECT_EQ(c.ledger.keep_days, 36'500U);
   ASSERT_EQ(c.rules.size(), 3U);
   EXPECT_THAT(c.rules[0].match.partition, testing::ElementsAre("debug"));
   EXPECT_EQ(c.rules[0].mode, Mode::kOff);
@@ -209,10 +212,10 @@ constexpr Mistake kMistakes[] = {
     {"? [a]\n: b",
      "f.yaml:1: file: a key is not a plain word; allowed: socket, deadline_us, backend, model, "
      "mode, "
-     "risk, slurm_user, order, limits, guard, message, history, mig, rules"},
+     "risk, slurm_user, order, limits, guard, message, history, ledger, mig, rules"},
     {"- a",
      "f.yaml:1: file: no mapping stands here; allowed: socket, deadline_us, backend, model, mode, "
-     "risk, slurm_user, order, limits, guard, message, history, mig, rules"},
+     "risk, slurm_user, order, limits, guard, message, history, ledger, mig, rules"},
     {"a: 1\n---\nb: 1", "f.yaml:2: file: a second document begins here; allowed: one"},
     {", a", "f.yaml:1: file: a second document begins here; allowed: one"},
     {"rules: {}", "f.yaml:1: rules: no list stands here; allowed: a list of {match, mode, risk}"},

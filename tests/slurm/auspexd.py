@@ -36,13 +36,15 @@ class Daemon:
     def __init__(self, cluster, **settings):
         self._cluster = cluster
         self.config = f'{cluster.base}/auspex.yaml'
+        self.ledger = f'{cluster.base}/ledger.db'
         self.configure(**settings)
 
     def configure(self, **settings):
         """Writes auspex.yaml anew; a running daemon sees it after reload()."""
         # The longest that the plugin accepts: the machine may be busy with other tests.
         base = {'socket': self._cluster.socket_path, 'slurm_user': 'root', 'deadline_us': 100000,
-                'history': {'state': f'{self._cluster.base}/history.state'}}
+                'history': {'state': f'{self._cluster.base}/history.state'},
+                'ledger': {'path': self.ledger}}
         self.write_config(yaml_of({**base, **settings}))
 
     def write_config(self, text):
@@ -116,6 +118,9 @@ class Daemon:
 
     def status(self):
         return json.loads(self.auspex('status', '--json').stdout)
+
+    def explain(self, job_id):
+        return json.loads(self.auspex('explain', '--json', str(job_id)).stdout)
 
     def dry_run(self, *options):
         """What `auspex dry-run --json` says of the same words that sbatch gets."""

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/slurm_record.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <map>
+#include <vector>
+
+#include "shared/audit.h"
+#include "shared/file.h"
+#include "shared/units.h"
+
+extern char** environ;
+
+namespace auspex::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A client command without its daemon may hang.
+constexpr auto kTimeout = 10s;
+
+// What a program prints; nullopt: it is not there, failed or took too long.
+std::optional<std::string> output_of(std::vector<std::string> words) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
+  const FileDescriptor reader(ends[0]);
+  FileDescriptor writer(ends[1]);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, writer.get(), STDOUT_FILENO);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  pid_t pid = 0;
+  const int failure = ::posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failure != 0) return std::nullopt;
+  writer = FileDescriptor();
+
+  std::string text;
+  bool in_time = true;
+  const auto give_up = std::chrono::steady_clock::now() + kTimeout;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        give_up - std::chrono::steady_clock::now());
+    pollfd readable = {reader.get(), POLLIN, 0};
+    in_time = left.count() > 0 && ::poll(&readable, 1, static_cast<int>(left.count())) > 0;
+    char block[4096];
+    const ssize_t size = in_time ? ::read(reader.get(), block, sizeof(block)) : 0;
+    if (size <= 0) break;
+    text.append(block, static_cast<size_t>(size));
+  }
+  if (!in_time) ::kill(pid, SIGKILL);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  if (!in_time || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
+  return text;
+}
+
+std::vector<std::string> split(const std::string& text, char at) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(at, begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+// "JobId=12 JobName=... UserId=a(1000) ..." on one line; the name may hold anything, so that keys
+// are searched behind the owner.
+std::map<std::string, std::string> scontrol_fields(const std::string& text) {
+  std::map<std::string, std::string> fields;
+  const size_t owner = text.find(" UserId=");
+  if (owner == std::string::npos) return fields;
+  fields["JobId"] = text.substr(6, text.find(' ') - 6);
+  for (const std::string& word : split(text.substr(owner + 1), ' ')) {
+    const size_t equals = word.find('=');
+    if (equals != std::string::npos)
+      fields.emplace(word.substr(0, equals), word.substr(equals + 1));
+  }
+  const size_t comment = text.find(" AdminComment=", owner);
+  if (comment != std::string::npos) {
+    const size_t begin = comment + sizeof(" AdminComment=") - 1;
+    fields["AdminComment"] = text.substr(begin, text.find(" StdErr=", begin) - begin);
+  }
+  return fields;
+}
+
+std::optional<SlurmRecord> from_scontrol(const std::string& job) {
+  const auto text = output_of({"scontrol", "--oneliner", "show", "job", job});
+  if (!text) return std::nullopt;
+  auto fields = scontrol_fields(text->substr(0, text->find('\n')));
+  const auto id = job_number(fields["JobId"]);
+  if (!id) return std::nullopt;
+  return SlurmRecord{*id,
+                     fields["UserId"],
+                     fields["Partition"],
+                     fields["Account"],
+                     fields["JobState"],
+                     fields["AdminComment"],
+                     fields["SubmitTime"],
+                     fields["StartTime"],
+                     fields["EndTime"],
+                     fields["TimeLimit"]};
+}
+
+std::optional<SlurmRecord> from_sacct(const std::string& job) {
+  const auto text = output_of({"sacct", "-X", "-n", "-P", "-j", job, "-o",
+                               "JobIDRaw,User,Partition,Account,State,Submit,Start,End,Timelimit,"
+                               "AdminComment"});
+  if (!text) return std::nullopt;
+  const auto parts = split(text->substr(0, text->find('\n')), '|');
+  constexpr size_t kColumns = 10;
+  const auto id = job_number(parts[0]);
+  if (!id || parts.size() < kColumns) return std::nullopt;
+  std::string comment = parts[kColumns - 1];
+  for (size_t i = kColumns; i < parts.size(); ++i) comment += '|' + parts[i];
+  return SlurmRecord{*id,     parts[1], parts[2], parts[3], parts[4],
+                     comment, parts[5], parts[6], parts[7], parts[8]};
+}
+
+std::optional<int64_t> time_of(const std::string& text) {
+  const auto time = parse_timestamp(text);
+  return time ? std::optional(*time) : std::nullopt;
+}
+
+// "alice(1000)" or "alice".
+uint32_t uid_in(const std::string& user) {
+  const size_t open = user.find('(');
+  return open == std::string::npos
+             ? 0
+             : job_number(user.substr(open + 1, user.size() - open - 2)).value_or(0);
+}
+
+}  // namespace
+
+std::optional<uint32_t> job_number(const std::string& job) {
+  uint32_t number = 0;
+  const char* end = job.data() + job.size();
+  const auto [stop, failure] = std::from_chars(job.data(), end, number);
+  if (failure != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
+
+Result<SlurmRecord> slurm_record(const std::string& job) {
+  if (job.empty() || job.find_first_not_of("0123456789_+") != std::string::npos) {
+    return Error{"no number"};
+  }
+  if (auto record = from_scontrol(job)) return *record;
+  if (auto record = from_sacct(job)) return *record;
+  return Error{"scontrol and sacct tell nothing"};
+}
+
+Story story_of(const SlurmRecord& record) {
+  Story story;
+  story.job_id = record.job_id;
+  story.from_audit = true;
+  DecisionEntry& d = story.decision;
+  d.user = uid_in(record.user);
+  d.partition = record.partition;
+  d.account = record.account == "(null)" ? "" : record.account;
+  story.submit_s = time_of(record.submit);
+  if (record.state != "PENDING") story.start_s = time_of(record.start);
+  if (record.state != "PENDING" && record.state != "RUNNING") {
+    story.end_s = time_of(record.end);
+    if (story.start_s && story.end_s) {
+      story.runtime_s = static_cast<double>(*story.end_s - *story.start_s);
+    }
+    story.ending = record.state;
+  }
+  const auto limit = parse_time_limit_min(record.limit);
+  if (limit) d.asked_min = d.applied_min = *limit;
+  const auto audit = find_audit(record.admin_comment);
+  if (!audit) return story;
+  d.mode = mode_name(audit->mode);
+  d.why = audit->why;
+  d.asked_min = audit->asked_min;
+  d.applied_min = audit->applied_min;
+  d.p50_s = 60 * audit->p50_min;
+  d.level = audit->level;
+  d.model = audit->model;
+  if (limit && *limit != audit->applied_min && story.submit_s) {
+    const bool ours = *limit == audit->limit_min;
+    const ChangeKind kind = !ours                 ? ChangeKind::kSomebodyElse
+                            : audit->extended > 0 ? ChangeKind::kExtended
+                                                  : ChangeKind::kSecondLook;
+    story.changes.push_back({story.start_s.value_or(*story.submit_s),
+                             std::string(change_name(kind)), audit->applied_min, *limit});
+  }
+  return story;
+}
+
+}  // namespace auspex::cli
