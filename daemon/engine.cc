@@ -78,6 +78,15 @@ Decision Engine::decide(const Submission& submission, const HistoryRequest& requ
   return auspex::decide(submission, &prediction, config_, site);
 }
 
+std::optional<SecondLook> Engine::look_again(const Submission& submission,
+                                             const HistoryRequest& request, const PendingJob& job,
+                                             const JobHistory& history, int64_t now_s,
+                                             const Site& site) const {
+  if (!predictor_) return std::nullopt;
+  const Prediction prediction = predictor_->predict(request, &history, now_s);
+  return auspex::look_again(submission, job, prediction, config_, site);
+}
+
 JobHistory Engine::first_history(const HistoryCapacity& capacity) const {
   JobHistory history(capacity);
   if (predictor_) history.go_on_from(predictor_->model().calibration());

@@ -10,6 +10,7 @@
 #include "shared/config.h"
 #include "shared/decision.h"
 #include "shared/result.h"
+#include "shared/second_look.h"
 #include "shared/site.h"
 
 namespace auspex {
@@ -29,6 +30,11 @@ class Engine {
                   const Site& site = {}) const {
     return decide(submission, history_request_of(submission), history, site);
   }
+
+  // Of a job that still waits at `now_s`; see look_again().
+  std::optional<SecondLook> look_again(const Submission& submission, const HistoryRequest& request,
+                                       const PendingJob& job, const JobHistory& history,
+                                       int64_t now_s, const Site& site) const;
 
   // Before anything happened: calibrated as the model was when it was trained.
   JobHistory first_history(const HistoryCapacity& capacity) const;

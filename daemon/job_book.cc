@@ -21,11 +21,10 @@ uint64_t key_of(const Submission& s) {
 
 }  // namespace
 
-void JobBook::decided(const Submission& submission, const HistoryRequest& request,
-                      DecisionNumber number) {
+void JobBook::decided(const Submission& submission, const Decided& decided) {
   const uint64_t key = key_of(submission);
-  waiting_[key].push_back({request, number});
-  order_.emplace_back(key, request.submit_s);
+  waiting_[key].push_back(decided);
+  order_.emplace_back(key, decided.request.submit_s);
   if (order_.size() <= kMostWaiting) return;
   const auto [oldest, submit_s] = order_.front();
   order_.pop_front();
@@ -49,6 +48,11 @@ std::optional<JobBook::Decided> JobBook::found(const JobEvent& event) {
   all.erase(match);
   if (all.empty()) waiting_.erase(entry);
   return decided;
+}
+
+const JobBook::Decided* JobBook::find(uint32_t job_id) const {
+  const auto entry = jobs_.find(job_id);
+  return entry == jobs_.end() ? nullptr : &entry->second.decided;
 }
 
 JobBook::Taken JobBook::take(const JobEvent& event) {

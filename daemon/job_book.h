@@ -25,7 +25,13 @@ class JobBook {
   // Slurm refuses, or that was only tried, never becomes a job.
   static constexpr size_t kMostWaiting = 1U << 16, kMostJobs = 1U << 18;
 
-  void decided(const Submission& submission, const HistoryRequest& request, DecisionNumber number);
+  struct Decided {
+    HistoryRequest request;
+    DecisionNumber number = 0;  // 0: not known, and what follows is not either
+    Why why = Why::kModel;
+    std::optional<uint32_t> asked_min = {};
+  };
+  void decided(const Submission& submission, const Decided& decided);
 
   // A follower begins: of jobs up to here the history may know already what it tells.
   void begin(int64_t known_until_s) { known_until_s_ = known_until_s; }
@@ -37,13 +43,12 @@ class JobBook {
   // An event that names its job.
   Taken take(const JobEvent& event);
 
+  // nullptr: of a job that is not known.
+  const Decided* find(uint32_t job_id) const;
+
   size_t jobs() const { return jobs_.size(); }
 
  private:
-  struct Decided {
-    HistoryRequest request;
-    DecisionNumber number = 0;
-  };
   struct Job {
     Decided decided;
     int64_t start_s = 0;  // as the history was told

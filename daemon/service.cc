@@ -9,6 +9,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "shared/audit.h"
+
 namespace auspex {
 namespace {
 
@@ -128,7 +130,8 @@ void DecisionService::decided(const ipc::DecideRequest& request) {
       decision_.prediction ? decision_.prediction->raw_log_s : std::nullopt;
   history_->take({.kind = EventKind::kSubmitted, .request = request_, .promised = promised});
   const DecisionNumber number = ledger_->next_number();
-  jobs_.decided(request.submission, request_, number);
+  jobs_.decided(request.submission,
+                {request_, number, decision_.why, request.submission.time_limit_min});
   ledger_->add(decision_entry(number, request.submission, request_, decision_));
 }
 
@@ -150,6 +153,34 @@ ipc::GuardReply DecisionService::take(const ipc::GuardReport& report) {
   watch_.take(report, SiteWatch::Clock::now());
   for (const LimitChange& change : report.changes) ledger_->add(change);
   return {};
+}
+
+// Script and environment are not in a job's record: only what was decided tells that a job is to be
+// left alone. After a restart of the daemon the audit tells that it was ours.
+ipc::LookReply DecisionService::look(const ipc::LookRequest& request) {
+  ++looks_.asked;
+  Submission asked = request.submission;
+  const JobBook::Decided* decided = jobs_.find(request.job_id);
+  const bool known = decided != nullptr && decided->number != 0;
+  if (known) {
+    const bool ours = decided->why == Why::kModel || decided->why == Why::kNotBelowAsked ||
+                      decided->why == Why::kGuardDown;
+    if (!ours || !decided->asked_min) return {};
+    asked.time_limit_min = decided->asked_min;
+  } else if (!find_audit(asked.admin_comment)) {
+    return {};
+  }
+  const HistoryRequest features = decided != nullptr ? decided->request : history_request_of(asked);
+  const auto look =
+      engine_->look_again(asked, features, {request.limit_min, request.site_factor},
+                          history_->history(), request.now_s, watch_.site(SiteWatch::Clock::now()));
+  if (!look) return {};
+  if (look->mode == LookMode::kObserve) {
+    ++looks_.observed;
+    return {};
+  }
+  ++looks_.changed;
+  return {look->edits, look->to_min};
 }
 
 ipc::SiteReply DecisionService::site() {
@@ -213,6 +244,8 @@ std::string DecisionService::status_json() {
       {"model", model},
       {"history", history_json(*history_)},
       {"guard", watch_.status(SiteWatch::Clock::now())},
+      {"second_looks",
+       {{"asked", looks_.asked}, {"changed", looks_.changed}, {"observed", looks_.observed}}},
       {"ledger", {{"lost", ledger_->lost()}}},
       {"decisions",
        {{"total", decisions_}, {"changed", changed_}, {"by_mode", modes}, {"by_why", reasons}}},

@@ -32,6 +32,7 @@ class DecisionService final : public ipc::Service {
   void decided(const ipc::DecideRequest& request) override;
   ipc::EventsReply take(const ipc::EventsRequest& request) override;
   ipc::GuardReply take(const ipc::GuardReport& report) override;
+  ipc::LookReply look(const ipc::LookRequest& request) override;
   ipc::SiteReply site() override;
   std::string status_json() override;
 
@@ -59,6 +60,9 @@ class DecisionService final : public ipc::Service {
   SiteWatch watch_;
   std::array<uint64_t, kModeCount> by_mode_{};
   std::array<uint64_t, kWhyCount> by_why_{};
+  struct {
+    uint64_t asked = 0, changed = 0, observed = 0;
+  } looks_;
   uint64_t decisions_ = 0, changed_ = 0, reloads_ = 0, failed_reloads_ = 0;
   uint32_t slurm_version_ = 0;
 };

@@ -71,6 +71,14 @@ Result<EventsRequest> get(const wire::EventsRequest& in) {
   return request;
 }
 
+Result<LookRequest> get(const wire::LookRequest& in) {
+  size_t bytes = 0;
+  if (Status fits = add_text_bytes(*in.submission(), bytes); !fits) return fits.error();
+  if (!is_time(in.now_s())) return Error{"time of a look is out of range"};
+  return LookRequest{in.job_id(), get_submission(*in.submission()), in.limit_min(),
+                     in.site_factor(), in.now_s()};
+}
+
 flatbuffers::Offset<wire::Edits> put(FlatBufferBuilder& b, const Edits& edits) {
   const auto tres_per_job = put(b, edits.tres_per_job), tres_per_node = put(b, edits.tres_per_node),
              tres_per_socket = put(b, edits.tres_per_socket),
@@ -143,6 +151,19 @@ BodyOffset put(FlatBufferBuilder& b, const GuardReport& report) {
 
 BodyOffset put(FlatBufferBuilder& b, const GuardReply&) {
   return {wire::Body::GuardReply, wire::CreateGuardReply(b).Union()};
+}
+
+BodyOffset put(FlatBufferBuilder& b, const LookRequest& request) {
+  const auto submission = put_submission(b, request.submission);
+  return {wire::Body::LookRequest,
+          wire::CreateLookRequest(b, request.job_id, submission, request.limit_min,
+                                  request.site_factor, request.now_s)
+              .Union()};
+}
+
+BodyOffset put(FlatBufferBuilder& b, const LookReply& reply) {
+  const auto edits = reply.edits ? put(b, *reply.edits) : 0;
+  return {wire::Body::LookReply, wire::CreateLookReply(b, edits, reply.to_min).Union()};
 }
 
 BodyOffset put(FlatBufferBuilder& b, const SiteRequest&) {
@@ -229,6 +250,10 @@ Result<Message<Request>> decode_request(std::span<const uint8_t> bytes) {
     Result<EventsRequest> events = get(*told);
     if (!events) return events.error();
     message->body.emplace<EventsRequest>(std::move(*events));
+  } else if (const auto* look = (*envelope)->body_as_LookRequest()) {
+    Result<LookRequest> known = get(*look);
+    if (!known) return known.error();
+    message->body.emplace<LookRequest>(std::move(*known));
   } else if (const auto* report = (*envelope)->body_as_GuardReport()) {
     Result<GuardReport> known = get_guard_report(*report);
     if (!known) return known.error();
@@ -267,6 +292,10 @@ Result<Message<Reply>> decode_reply(std::span<const uint8_t> bytes) {
     body.emplace<EventsReply>(events->accepted());
   } else if ((*envelope)->body_as_GuardReply()) {
     body.emplace<GuardReply>();
+  } else if (const auto* look = (*envelope)->body_as_LookReply()) {
+    auto& reply = body.emplace<LookReply>();
+    if (look->edits()) reply.edits = get(*look->edits());
+    reply.to_min = look->to_min();
   } else if (const auto* told = (*envelope)->body_as_SiteReply()) {
     Result<SiteReply> site = get_site_reply(*told);
     if (!site) return site.error();

@@ -61,6 +61,18 @@ struct GuardReport {
 };
 struct GuardReply {};
 
+struct LookRequest {
+  uint32_t job_id = 0;
+  Submission submission;
+  uint32_t limit_min = 0;
+  int32_t site_factor = 0;
+  int64_t now_s = 0;
+};
+struct LookReply {
+  std::optional<Edits> edits;
+  uint32_t to_min = 0;
+};
+
 struct SiteRequest {};
 struct SiteReply {
   Site site;
@@ -74,9 +86,10 @@ struct ErrorReply {
   std::string reason;
 };
 
-using Request = std::variant<DecideRequest, StatusRequest, EventsRequest, GuardReport, SiteRequest>;
-using Reply =
-    std::variant<DecideReply, StatusReply, ErrorReply, EventsReply, GuardReply, SiteReply>;
+using Request = std::variant<DecideRequest, StatusRequest, EventsRequest, GuardReport, SiteRequest,
+                             LookRequest>;
+using Reply = std::variant<DecideReply, StatusReply, ErrorReply, EventsReply, GuardReply, SiteReply,
+                           LookReply>;
 
 template <class Body>
 struct Message {

@@ -213,6 +213,7 @@ Reply Server::answer(const Request& request, uint32_t uid, Service& service) {
       return ErrorReply{"uid " + std::to_string(uid) + " may not ask for decisions"};
     }
     if (const auto* told = std::get_if<EventsRequest>(&request)) return service.take(*told);
+    if (const auto* look = std::get_if<LookRequest>(&request)) return service.look(*look);
     if (const auto* report = std::get_if<GuardReport>(&request)) return service.take(*report);
     awake_until_ = std::chrono::steady_clock::now() + kStayAwake;
     return service.decide(std::get<DecideRequest>(request));

@@ -29,6 +29,7 @@ class Service {
   virtual void decided(const DecideRequest& /*request*/) {}
   virtual EventsReply take(const EventsRequest& request) = 0;
   virtual GuardReply take(const GuardReport& report) = 0;
+  virtual LookReply look(const LookRequest& request) = 0;
   virtual SiteReply site() = 0;
   virtual std::string status_json() = 0;
 };

@@ -22,12 +22,12 @@ Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::with(
 }
 
 Prediction RuntimePredictor::predict(const HistoryRequest& request,
-                                     const JobHistory* history) const {
+                                     const JobHistory* history, int64_t now_s) const {
   static const JobHistory kFirstDay({.keys = 1, .in_flight = 1});
   const auto start = std::chrono::steady_clock::now();
   if (history == nullptr) history = &kFirstDay;
   HistoryView view;
-  if (reads_history()) history->view(request, request.submit_s, view);
+  if (reads_history()) history->view(request, now_s, view);
   Prediction prediction = predict(request, view);
   if (reads_history()) history->calibrate(request, view, prediction);
   prediction.latency_us =

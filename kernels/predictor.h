@@ -24,7 +24,11 @@ class RuntimePredictor {
   // runtimes point, and how far the network's upper quantiles can be trusted (calibrated then).
   // null, or one that knows nothing: as on a site's first day. Threads: any, while nobody changes
   // the history. Clipped to the submission's own limit.
-  Prediction predict(const HistoryRequest& request, const JobHistory* history = nullptr) const;
+  Prediction predict(const HistoryRequest& request, const JobHistory* history = nullptr) const {
+    return predict(request, history, request.submit_s);
+  }
+  // The same for a job that still waits at `now_s`.
+  Prediction predict(const HistoryRequest& request, const JobHistory* history, int64_t now_s) const;
 
   // The network's own from what the history kept, at a moment of the caller's choice: without
   // calibration and latency.

@@ -54,6 +54,7 @@ Word read_word(std::string_view word, Audit& audit) {
   if (name == "limit") return taken(read_minutes(value, audit.limit_min));
   if (name == "extended") return taken(read(value, audit.extended));
   if (name == "looks") return taken(read(value, audit.looks));
+  if (name == "first") return taken(read_minutes(value, audit.first_min));
   return Word::kNotOurs;
 }
 
@@ -110,6 +111,7 @@ std::string audit_text(const Audit& a) {
   if (a.limit_min != a.applied_min) text += " limit=" + minutes_text(a.limit_min);
   if (a.extended > 0) text += " extended=" + std::to_string(a.extended);
   if (a.looks > 0) text += " looks=" + std::to_string(a.looks);
+  if (a.first_min > 0) text += " first=" + minutes_text(a.first_min);
   return text;
 }
 

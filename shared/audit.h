@@ -4,7 +4,8 @@
 //
 //   auspex:1 asked=1440 applied=190 p50=112 q=0.9 mode=guarded model=1f3a why=model steps=3
 //
-// and, once the guard or a second look has changed the limit, " limit=607 extended=1".
+// and, once the guard has raised the limit, " limit=607 extended=1"; after a second look, which
+// decides anew, " looks=1 first=1440".
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ struct Audit {
   uint32_t steps = 0;      // of the guard, from applied to asked; 0: nobody extends
   uint32_t limit_min = 0;  // the last limit of ours
   uint32_t extended = 0;   // times
-  uint32_t looks = 0;      // second looks that changed something
+  uint32_t looks = 0;      // second looks that changed something; applied is then the last one's
+  uint32_t first_min = 0;  // and this the limit before the first of them
 
   bool operator==(const Audit&) const = default;
 };

@@ -15,6 +15,7 @@ namespace auspex {
 enum class Backend : uint8_t { kAuto, kCpu, kCuda };
 enum class OrderShape : uint8_t { kLog, kLinear };
 enum class WhenNoneAsked : uint8_t { kLeave, kSet };
+enum class LookMode : uint8_t { kOff, kObserve, kOn };
 enum class MigMode : uint8_t { kOff, kAdvise, kApply };
 
 // A list matches any of its values; an empty list matches everything.
@@ -26,6 +27,7 @@ struct Rule {
   RuleMatch match;
   Mode mode = Mode::kObserve;
   std::optional<double> risk;
+  std::optional<LookMode> second_look;
 };
 
 struct Config {
@@ -52,6 +54,11 @@ struct Config {
     uint32_t interval_s = 15;  // between two looks at slurmctld's jobs
     bool operator==(const Guard&) const = default;
   } guard;
+  struct SecondLook {  // pending jobs are decided again when a job of their user has ended
+    LookMode mode = LookMode::kOff;
+    uint32_t per_minute = 120;  // calls of slurmctld
+    uint32_t per_job = 3;       // changes
+  } second_look;
   struct Message {  // of one line each; see shared/message.h
     std::string shortened =
         "auspex: time limit {asked} -> {limit}: {share} of jobs like this one are predicted to end "

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <concepts>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -28,6 +29,7 @@ constexpr std::array<std::string_view, 6> kModes = {"off",  "observe", "advise",
                                                     "soft", "guarded", "hard"};
 constexpr std::array<std::string_view, 3> kBackends = {"auto", "cpu", "cuda"};
 constexpr std::array<std::string_view, 2> kShapes = {"log", "linear"};
+constexpr std::array<std::string_view, 3> kLookModes = {"off", "observe", "on"};
 constexpr std::array<std::string_view, 2> kWhenNoneAsked = {"leave", "set"};
 constexpr std::array<std::string_view, 3> kMigModes = {"off", "advise", "apply"};
 
@@ -166,18 +168,38 @@ ConfigKey path_or_none(std::string name, std::string& to, size_t max_bytes) {
   return key;
 }
 
-template <class Enum, size_t N>
-ConfigKey choice(std::string name, Enum& to, const std::array<std::string_view, N>& words) {
+template <class Enum>
+std::string show_choice(const Enum& value, std::span<const std::string_view> words) {
+  return std::string(words[static_cast<size_t>(value)]);
+}
+
+template <class Enum>
+std::string show_choice(const std::optional<Enum>& value, std::span<const std::string_view> words) {
+  return value ? show_choice(*value, words) : "as everywhere";
+}
+
+template <class Enum>
+Enum from_index(const Enum& /*as*/, std::ptrdiff_t index) {
+  return static_cast<Enum>(index);
+}
+
+template <class Enum>
+Enum from_index(const std::optional<Enum>& /*as*/, std::ptrdiff_t index) {
+  return static_cast<Enum>(index);
+}
+
+template <class Target, size_t N>  // an enum or an optional one
+ConfigKey choice(std::string name, Target& to, const std::array<std::string_view, N>& words) {
   const auto read = [&to, &words](const YAML::Node& node) -> Taken {
     std::string word;
     if (Taken complaint = read_scalar(node, word)) return complaint;
     const auto found = std::find(words.begin(), words.end(), word);
     if (found == words.end()) return Complaint{printable(word) + " is not known"};
-    to = static_cast<Enum>(found - words.begin());
+    to = from_index(to, found - words.begin());
     return std::nullopt;
   };
   return {std::move(name), joined({words.begin(), words.end()}, ", "), read,
-          [&to, &words] { return std::string(words.at(static_cast<size_t>(to))); }};
+          [&to, &words] { return show_choice(to, words); }};
 }
 
 // One text or a list of texts.
@@ -275,6 +297,9 @@ std::vector<ConfigKey> config_keys(Config& config) {
       whole("guard.lead_min", config.guard.lead_min, 1, 1'440),
       whole("guard.steps", config.guard.steps, 1, 100),
       whole("guard.interval_s", config.guard.interval_s, 1, 3'600),
+      choice("second_look.mode", config.second_look.mode, kLookModes),
+      whole("second_look.per_minute", config.second_look.per_minute, 2, 6'000),
+      whole("second_look.per_job", config.second_look.per_job, 1, 100),
       message("message.shortened", config.message.shortened),
       message("message.soft", config.message.soft),
       message("message.advised", config.message.advised),
@@ -299,6 +324,7 @@ std::vector<ConfigKey> rule_keys(Rule& rule) {
       texts("match.name", rule.match.name, names + ", with * ? [...]"),
       choice("mode", rule.mode, kModes),
       decimal("risk", rule.risk, 0.0001, 0.5),
+      choice("second_look", rule.second_look, kLookModes),
   };
 }
 

@@ -72,7 +72,7 @@ class ConfigReader {
   Status read(const YAML::Node& root) {
     if (root.IsNull()) return Done{};  // an empty file: all defaults
     std::vector<ConfigKey> keys = config_keys(config_);
-    keys.push_back({"rules", "a list of {match, mode, risk}", nullptr, nullptr});
+    keys.push_back({"rules", "a list of {match, mode, risk, second_look}", nullptr, nullptr});
     if (Status status = read_mapping(root, "", "", keys); !status) return status;
     return check_guard(root);
   }

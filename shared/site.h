@@ -12,9 +12,9 @@ namespace auspex {
 
 struct Partition {
   std::string name = {};
-  uint32_t max_min = 0;                 // kUnlimitedMin: none
+  uint32_t max_min = 0;                      // kUnlimitedMin: none
   std::optional<uint32_t> default_min = {};  // what a job gets that asks for no limit
-  bool is_default = false;              // where a job goes that asks for no partition
+  bool is_default = false;                   // where a job goes that asks for no partition
 
   bool operator==(const Partition&) const = default;
 };

@@ -31,7 +31,8 @@ std::string no_rights_yet() {
 
 }  // namespace
 
-Guard::Guard(const Config& config, Slurm slurm) : slurm_(std::move(slurm)), client_(config.socket) {
+Guard::Guard(const Config& config, Slurm slurm)
+    : slurm_(std::move(slurm)), client_(config.socket), second_looks_(slurm_, client_) {
   use(config);
 }
 
@@ -39,6 +40,7 @@ void Guard::use(const Config& config) {
   config_ = config;
   rules_.lead_s = 60 * int64_t{config.guard.lead_min};
   sweep_at_ = Clock::now();
+  second_looks_.use(config);
 }
 
 // Three looks fit into the shortest time that a job has; the configuration is refused otherwise.
@@ -51,6 +53,7 @@ void Guard::tick() {
   unreachable_.reset();
   if (Clock::now() >= sweep_at_ && refresh_site()) sweep(now_s);
   look_at_due(now_s);
+  for (const LimitChange& change : second_looks_.make(now_s)) note(change);
   report();
 }
 
@@ -73,7 +76,8 @@ void Guard::sweep(int64_t now_s) {
   std::map<uint32_t, int64_t> watched;
   std::map<uint32_t, JobState> others;
   std::optional<uint32_t> other_users_job;
-  const auto swept = slurm_.sweep(all_told_, [&](const SeenJob& seen) {
+  const auto swept = slurm_.sweep(all_told_);
+  const auto look_at = [&](const SeenJob& seen) {
     const JobState job = seen.state();
     follower_.see(job, [&seen] { return seen.submission(); });
     if (job.phase != JobPhase::kEnded && job.user != ::geteuid()) other_users_job = job.id;
@@ -81,12 +85,14 @@ void Guard::sweep(int64_t now_s) {
     if (plan.action == Plan::Action::kWait) watched.emplace(job.id, plan.look_at_s);
     if (plan.action == Plan::Action::kOthers) others.emplace(job.id, job);
     if (plan.action == Plan::Action::kRaise) watched.emplace(job.id, now_s);
-  });
-  const auto took = Clock::now() - start;
+  };
   if (!swept) {
     unreachable_ = swept.error().message;
     return;
   }
+  const size_t jobs = *swept ? (*swept)->size() : 0;
+  for (size_t i = 0; i < jobs; ++i) look_at((**swept)[i]);
+  const auto took = Clock::now() - start;
   sweep_at_ = start + std::clamp<Clock::duration>(took * kSweepShare,
                                                   std::chrono::seconds(config_.guard.interval_s),
                                                   longest_gap());
@@ -94,7 +100,7 @@ void Guard::sweep(int64_t now_s) {
   for (const auto& [id, job] : others) {
     if (others_.count(id) == 0) {
       ++report_.left_to_others;
-      note(ChangeKind::kSomebodyElse, job, job.limit_min, now_s);
+      note({id, ChangeKind::kSomebodyElse, now_s, job.limit_min, job.limit_min});
       spdlog::info("guard: job {}: its limit of {} is not ours any more; left to whoever set it",
                    id, format_time_limit(job.limit_min));
     }
@@ -103,9 +109,11 @@ void Guard::sweep(int64_t now_s) {
   watched_ = std::move(watched);
   others_.clear();
   for (const auto& [id, job] : others) others_.insert(id);
-  report_.jobs = **swept;
+  report_.jobs = jobs;
   report_.sweep_ms = std::chrono::duration<double, std::milli>(took).count();
-  tell(follower_.end_sweep());
+  const std::vector<JobEvent> events = follower_.end_sweep();
+  tell(events);
+  if (rules_.writes_audit) second_looks_.consider(**swept, events);
   if (!rights_proved_ && other_users_job) prove_rights(*other_users_job);
 }
 
@@ -146,15 +154,16 @@ void Guard::follow_plan(const JobState& job, const Plan& plan, int64_t now_s) {
 
 void Guard::raise(const JobState& job, const Plan& plan, int64_t now_s) {
   const Audit after = raised(*find_audit(job.admin_comment), plan.limit_min);
-  std::optional<std::string> comment;
-  if (rules_.writes_audit) comment = with_audit(job.admin_comment, after);
-  const auto error = slurm_.set_limit(job.id, plan.limit_min, comment);
+  JobChange change = {.limit_min = plan.limit_min, .site_factor = {}, .admin_comment = {}};
+  if (rules_.writes_audit) change.admin_comment = with_audit(job.admin_comment, after);
+  const auto error = slurm_.update(job.id, std::move(change));
   if (!error) {
     ++report_.extended;
     failing_.erase(job.id);
     watched_[job.id] = now_s + 1;  // and is told by its record when the next time is
     const bool runs = job.phase == JobPhase::kRunning;
-    note(runs ? ChangeKind::kExtended : ChangeKind::kGivenBack, job, plan.limit_min, now_s);
+    note({job.id, runs ? ChangeKind::kExtended : ChangeKind::kGivenBack, now_s, job.limit_min,
+          plan.limit_min});
     const int64_t lead_s = job.end_s - now_s;
     if (runs) {
       report_.shortest_lead_s = std::min(report_.shortest_lead_s.value_or(lead_s), lead_s);
@@ -179,7 +188,7 @@ void Guard::raise(const JobState& job, const Plan& plan, int64_t now_s) {
 
 // An update that changes nothing needs the same rights as one that does.
 void Guard::prove_rights(uint32_t other_users_job) {
-  const auto error = slurm_.try_update(other_users_job);
+  const auto error = slurm_.update(other_users_job, {});
   denied_.reset();
   if (error && Slurm::is_denied(*error)) {
     denied_ = "uid " + std::to_string(::geteuid()) +
@@ -220,9 +229,9 @@ void Guard::report() {
 }
 
 // For the ledger: what it is not told in time it does without.
-void Guard::note(ChangeKind kind, const JobState& job, uint32_t to_min, int64_t now_s) {
+void Guard::note(const LimitChange& change) {
   constexpr size_t kMost = 65'536;
-  if (changes_.size() < kMost) changes_.push_back({job.id, kind, now_s, job.limit_min, to_min});
+  if (changes_.size() < kMost) changes_.push_back(change);
 }
 
 bool Guard::send(ipc::Request request) {

@@ -17,6 +17,7 @@
 
 #include "daemon/guard/follower.h"
 #include "daemon/guard/plan.h"
+#include "daemon/guard/second_looks.h"
 #include "daemon/guard/slurm.h"
 #include "ipc/client.h"
 #include "shared/config.h"
@@ -43,7 +44,7 @@ class Guard {
   std::optional<std::string> fault() const;
   void report();
   bool send(ipc::Request request);
-  void note(ChangeKind kind, const JobState& job, uint32_t to_min, int64_t now_s);
+  void note(const LimitChange& change);
   void tell(const std::vector<JobEvent>& events);
   std::chrono::seconds longest_gap() const;
 
@@ -62,6 +63,7 @@ class Guard {
   std::optional<std::string> denied_;
   bool rights_proved_ = false, daemon_answers_ = true;
   Follower follower_;
+  SecondLooks second_looks_;
   bool all_told_ = false;            // the daemon has heard of every job
   std::deque<LimitChange> changes_;  // that the daemon was not told yet
   ipc::GuardReport report_;

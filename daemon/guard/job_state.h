@@ -17,6 +17,7 @@ struct JobState {
   uint32_t user = 0;
   JobPhase phase = JobPhase::kPending;
   bool held = false;
+  int32_t site_factor = 0;                       // relative to NICE_OFFSET
   uint32_t limit_min = 0;                        // kUnlimitedMin: none
   int64_t submit_s = 0, start_s = 0, end_s = 0;  // since the epoch; end: of a running job expected
   double runtime_s = 0;                          // of one that ended, without suspensions

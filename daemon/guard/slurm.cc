@@ -141,8 +141,12 @@ const slurm_job_info_t& info(const void* row) {
 
 }  // namespace
 
-uint32_t SeenJob::id() const {
-  return info(row_).job_id;
+size_t Sweep::size() const {
+  return static_cast<const job_info_msg_t*>(jobs_.get())->record_count;
+}
+
+SeenJob Sweep::operator[](size_t index) const {
+  return SeenJob(&static_cast<const job_info_msg_t*>(jobs_.get())->job_array[index]);
 }
 
 JobState SeenJob::state() const {
@@ -153,6 +157,7 @@ JobState SeenJob::state() const {
   state.user = job.user_id;
   state.phase = phase_of(job);
   state.held = job.priority == 0;
+  state.site_factor = static_cast<int32_t>(job.site_factor - NICE_OFFSET);
   state.limit_min = job.time_limit;
   state.submit_s = job.submit_time;
   state.start_s = state.phase == JobPhase::kPending ? 0 : job.start_time;
@@ -250,18 +255,17 @@ Result<Site> Slurm::site() {
   return site;
 }
 
-Result<std::optional<size_t>> Slurm::sweep(bool only_changed,
-                                           const std::function<void(const SeenJob&)>& visit) {
+Result<std::optional<Sweep>> Slurm::sweep(bool only_changed) {
   job_info_msg_t* loaded = nullptr;
   const time_t since = only_changed ? loaded_->jobs_update : 0;
   if (slurm_load_jobs(since, &loaded, SHOW_ALL | SHOW_DETAIL) != SLURM_SUCCESS) {
-    if (errno == SLURM_NO_CHANGE_IN_DATA) return std::optional<size_t>();
+    if (errno == SLURM_NO_CHANGE_IN_DATA) return std::optional<Sweep>();
     return not_answered("jobs");
   }
-  const Jobs jobs(loaded);
-  loaded_->jobs_update = jobs->last_update;
-  for (uint32_t i = 0; i < jobs->record_count; ++i) visit(SeenJob(&jobs->job_array[i]));
-  return std::optional<size_t>(jobs->record_count);
+  loaded_->jobs_update = loaded->last_update;
+  Sweep sweep;
+  sweep.jobs_ = std::shared_ptr<job_info_msg_t>(loaded, slurm_free_job_info_msg);
+  return std::optional(std::move(sweep));
 }
 
 Result<std::optional<JobState>> Slurm::look(uint32_t id) {
@@ -279,31 +283,18 @@ Result<std::optional<JobState>> Slurm::look(uint32_t id) {
   return std::optional<JobState>();
 }
 
-namespace {
-
 // By its number, which is one task of an array; by its text it would be the whole array.
-std::optional<SlurmError> update(uint32_t id, job_desc_msg_t& change) {
-  change.job_id = id;
-  if (slurm_update_job(&change) == SLURM_SUCCESS) return std::nullopt;
+std::optional<SlurmError> Slurm::update(uint32_t id, JobChange change) {
+  job_desc_msg_t message;
+  slurm_init_job_desc_msg(&message);
+  message.job_id = id;
+  if (change.limit_min) message.time_limit = *change.limit_min;
+  if (change.site_factor) {
+    message.site_factor = NICE_OFFSET + static_cast<uint32_t>(*change.site_factor);
+  }
+  if (change.admin_comment) message.admin_comment = change.admin_comment->data();
+  if (slurm_update_job(&message) == SLURM_SUCCESS) return std::nullopt;
   return last_error();
-}
-
-}  // namespace
-
-std::optional<SlurmError> Slurm::set_limit(uint32_t id, uint32_t limit_min,
-                                           const std::optional<std::string>& admin_comment) {
-  job_desc_msg_t change;
-  slurm_init_job_desc_msg(&change);
-  change.time_limit = limit_min;
-  std::string comment = admin_comment.value_or("");
-  if (admin_comment) change.admin_comment = comment.data();
-  return update(id, change);
-}
-
-std::optional<SlurmError> Slurm::try_update(uint32_t id) {
-  job_desc_msg_t change;
-  slurm_init_job_desc_msg(&change);
-  return update(id, change);
 }
 
 bool Slurm::is_denied(const SlurmError& error) {

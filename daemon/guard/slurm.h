@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,17 +18,34 @@
 
 namespace auspex {
 
-// A job of a sweep, as long as the call lasts.
+// A job of a sweep, as long as that lives.
 class SeenJob {
  public:
   explicit SeenJob(const void* row) : row_(row) {}
-  uint32_t id() const;
   JobState state() const;
   // What its user asked for, as far as the record still tells; with the limit as it is now.
   Submission submission() const;
 
  private:
   const void* row_;  // slurm_job_info_t
+};
+
+// All jobs at one moment.
+class Sweep {
+ public:
+  size_t size() const;
+  SeenJob operator[](size_t index) const;  // index < size()
+
+ private:
+  friend class Slurm;
+  std::shared_ptr<const void> jobs_;  // job_info_msg_t
+};
+
+// What is not set stays as it is.
+struct JobChange {
+  std::optional<uint32_t> limit_min;
+  std::optional<int32_t> site_factor;  // relative to NICE_OFFSET
+  std::optional<std::string> admin_comment;
 };
 
 struct SlurmError {
@@ -49,17 +65,13 @@ class Slurm {
   // Root or SlurmUser: everything may be changed. Known after site().
   bool is_privileged() const;
 
-  // Shows every job. nullopt: none was shown, because only_changed and nothing has since the last.
-  Result<std::optional<size_t>> sweep(bool only_changed,
-                                      const std::function<void(const SeenJob&)>& visit);
+  // nullopt: only_changed, and nothing has since the last sweep.
+  Result<std::optional<Sweep>> sweep(bool only_changed);
   // One job (of an array's id: also its tasks). nullopt: there is no such job any more.
   Result<std::optional<JobState>> look(uint32_t id);
 
-  // Sets a job's limit and, in the same update, its admin_comment.
-  std::optional<SlurmError> set_limit(uint32_t id, uint32_t limit_min,
-                                      const std::optional<std::string>& admin_comment);
-  // Changes nothing, and fails as a change would that is not permitted.
-  std::optional<SlurmError> try_update(uint32_t id);
+  // All of it or nothing. An empty change fails as any other would that is not permitted.
+  std::optional<SlurmError> update(uint32_t id, JobChange change);
 
   static bool is_denied(const SlurmError& error);
   static bool is_gone(const SlurmError& error);  // the job has ended

@@ -132,7 +132,8 @@ Status LedgerFile::write(const JobEntry& e) {
   if (!row) return row.error();
   if (e.kind == EventKind::kStarted) return statements_[kStart].with(e.start_s, *row).run();
   if (e.kind != EventKind::kEnded) return Done{};
-  const auto start_s = e.runtime_s > 0 ? std::optional(e.start_s) : std::nullopt;
+  std::optional<int64_t> start_s;
+  if (e.runtime_s > 0) start_s = e.start_s;
   return statements_[kEnd].with(start_s, e.end_s, e.runtime_s, ending_name(e.ending), *row).run();
 }
 

@@ -205,6 +205,7 @@ class Deciding final : public ipc::Service {
   }
   ipc::EventsReply take(const ipc::EventsRequest&) override { return {}; }
   ipc::GuardReply take(const ipc::GuardReport&) override { return {}; }
+  ipc::LookReply look(const ipc::LookRequest&) override { return {}; }
   ipc::SiteReply site() override { return {}; }
   std::string status_json() override { return "{}"; }
 

@@ -34,7 +34,7 @@ class Book : public testing::Test {
  protected:
   HistoryRequest decide(const Submission& submission) {
     const HistoryRequest request = history_request_of(submission);
-    book.decided(submission, request, ++number);
+    book.decided(submission, {.request = request, .number = ++number});
     return request;
   }
   static auto categories(const HistoryRequest& request) { return request.features.category; }

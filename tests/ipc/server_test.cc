@@ -36,6 +36,7 @@ class Halving final : public Service {
     for (const JobEvent& event : request.events) told_ += event.submission.name;
     return {static_cast<uint32_t>(request.events.size())};
   }
+  LookReply look(const LookRequest&) override { return {}; }
   SiteReply site() override { return {}; }
   std::string status_json() override { return "{\"ok\":true}"; }
 

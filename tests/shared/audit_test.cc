@@ -33,7 +33,8 @@ TEST(Audit, TellsWhatWasDoneSince) {
   after.limit_min = 607;
   after.extended = 1;
   after.looks = 2;
-  EXPECT_EQ(audit_text(after), kText + " limit=607 extended=1 looks=2");
+  after.first_min = 1440;
+  EXPECT_EQ(audit_text(after), kText + " limit=607 extended=1 looks=2 first=1440");
   EXPECT_EQ(find_audit(audit_text(after)), after);
 }
 

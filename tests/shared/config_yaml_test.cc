@@ -66,13 +66,14 @@ guard:
   lead_min: 1440
   steps: 100
   interval_s: 20
+second_look: {mode: observe, per_minute: 6000, per_job: 100}
 message: {shortened: "cut to {limit}", soft: s, advised: "{p50} would do"}
 history: {state: "", keys: 1048576}
 ledger: {path: "", keep_days: 36500}
 rules:
   - {match: {partition: debug}, mode: "off"}
   - {match: {account: [bio, chem], user: [a], qos: normal, name: "post-*"},
-     mode: guarded, risk: 0.005}
+     mode: guarded, risk: 0.005, second_look: on}
   - mode: soft
 mig:
   mode: apply
@@ -95,6 +96,11 @@ mig:
   EXPECT_EQ(c.guard.lead_min, 1440U);
   EXPECT_EQ(c.guard.steps, 100U);
   EXPECT_EQ(c.guard.interval_s, 20U);
+  EXPECT_EQ(c.second_look.mode, LookMode::kObserve);
+  EXPECT_EQ(c.second_look.per_minute, 6000U);
+  EXPECT_EQ(c.second_look.per_job, 100U);
+  EXPECT_EQ(c.rules.at(1).second_look, LookMode::kOn);
+  EXPECT_EQ(c.rules.at(0).second_look, std::nullopt);
   EXPECT_EQ(c.limits.when_none_asked, WhenNoneAsked::kSet);
   EXPECT_EQ(c.message.shortened, "cut to {limit}");
   EXPECT_EQ(c.message.soft, "s");
@@ -212,15 +218,18 @@ constexpr Mistake kMistakes[] = {
     {"? [a]\n: b",
      "f.yaml:1: file: a key is not a plain word; allowed: socket, deadline_us, backend, model, "
      "mode, "
-     "risk, slurm_user, order, limits, guard, message, history, ledger, mig, rules"},
+     "risk, slurm_user, order, limits, guard, second_look, message, history, ledger, mig, rules"},
     {"- a",
      "f.yaml:1: file: no mapping stands here; allowed: socket, deadline_us, backend, model, mode, "
-     "risk, slurm_user, order, limits, guard, message, history, ledger, mig, rules"},
+     "risk, slurm_user, order, limits, guard, second_look, message, history, ledger, mig, rules"},
     {"a: 1\n---\nb: 1", "f.yaml:2: file: a second document begins here; allowed: one"},
     {", a", "f.yaml:1: file: a second document begins here; allowed: one"},
-    {"rules: {}", "f.yaml:1: rules: no list stands here; allowed: a list of {match, mode, risk}"},
-    {"rules:", "f.yaml:1: rules: no list stands here; allowed: a list of {match, mode, risk}"},
-    {"rules:\n  - off", "f.yaml:2: rules[0]: no mapping stands here; allowed: match, mode, risk"},
+    {"rules: {}",
+     "f.yaml:1: rules: no list stands here; allowed: a list of {match, mode, risk, second_look}"},
+    {"rules:",
+     "f.yaml:1: rules: no list stands here; allowed: a list of {match, mode, risk, second_look}"},
+    {"rules:\n  - off",
+     "f.yaml:2: rules[0]: no mapping stands here; allowed: match, mode, risk, second_look"},
     {"rules:\n  - {risk: 0.1}",
      "f.yaml:2: rules[0].mode: is missing; allowed: off, observe, advise, soft, guarded, hard"},
     {"rules:\n  - mode: off\n  - mode: off\n    match:\n      partition: [a,\n        '']",

@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 
+from accounting import Accounting
 from loopback import free_port, take_loopback_name
 from processes import Processes, Timeout, adopt_orphans, print_tail, signals_held, wait_until
 
@@ -115,11 +116,13 @@ class Cluster:
     fake_nodes    slurm.conf text of nodes that never have a slurmd: jobs for them stay pending
     scheduler     SchedulerParameters
     priority      basic | multifactor
+    accounting    with MariaDB and slurmdbd
+    user          SlurmUser; ours unless told
     """
 
     def __init__(self, plugin=None, nodes=2, cpus=8, memory_mib=16000, node_lines=None,
                  partitions=None, conf='', fake_nodes='', scheduler=SCHEDULER, priority='basic',
-                 keep_logs_of=()):
+                 keep_logs_of=(), accounting=False, user=None):
         adopt_orphans()
         self._plugin = os.path.abspath(plugin) if plugin else None
         self.node_names = [f'n{index + 1}' for index in range(nodes)]
@@ -129,6 +132,8 @@ class Cluster:
         self._scheduler, self._priority = scheduler, priority
         self.logs = list(keep_logs_of)
         self.version = slurm_version()
+        self._with_accounting, self.accounting = accounting, None
+        self.user = user or getpass.getuser()
         self.base = self.processes = None
         self.mig = False
 
@@ -197,7 +202,10 @@ class Cluster:
         while len(ports) <= len(self.node_names):
             ports.add(free_port())
         port, *node_ports = ports
-        text = conf.format(base=self.base, port=port, user=getpass.getuser(), plugin_dir=plugin_dir,
+        if self._with_accounting:
+            self.accounting = Accounting(self.base, self.user)
+            conf += self.accounting.conf
+        text = conf.format(base=self.base, port=port, user=self.user, plugin_dir=plugin_dir,
                            priority=self._priority, scheduler=self._scheduler)
         text += self._node_lines or self._real_nodes(node_ports)
         self._write('slurm.conf', text + self._fake_nodes + (self._partitions or PARTITIONS) + self._conf)
@@ -250,6 +258,8 @@ class Cluster:
                                f'--log-file={log}/munged.log', f'--seed-file={run}/munged.seed',
                                '--num-threads=2'])
         self._wait('munged', lambda: os.path.exists(f'{run}/munge.sock'))
+        if self.accounting:
+            self.accounting.start(self)
         self.start_slurmctld(clean=True)
         for name in self.node_names:
             self._start(f'slurmd-{name}', ['slurmd', '-D', '-N', name, '-f', f'{self.base}/slurm.conf'])
