@@ -206,10 +206,7 @@ ipc::DecideReply DecisionService::decide(const ipc::DecideRequest& request) {
 
 void DecisionService::count(const ipc::CallReport& report) {
   if (report.last_call_us != 0) seen_by_plugin_.add(report.last_call_us);
-  fallbacks_.skipped += report.skipped;
-  fallbacks_.timeouts += report.timeouts;
-  fallbacks_.failures += report.failures;
-  fallbacks_.refused += report.refused;
+  calls_.take(report);
 }
 
 void DecisionService::use(std::shared_ptr<const Engine> engine) {
@@ -233,6 +230,7 @@ std::string DecisionService::status_json() {
              {"trained_on", summary.trained_on},
              {"backend", predictor->backend()}};
   }
+  const ipc::CallReport calls = calls_.sum();
   const auto uptime = std::chrono::steady_clock::now() - start_;
   nlohmann::json status = {
       {"version", AUSPEX_VERSION},
@@ -252,10 +250,11 @@ std::string DecisionService::status_json() {
       {"handling_us", latency_json(handling_)},
       {"plugin_call_us", latency_json(seen_by_plugin_)},
       {"fallbacks",
-       {{"breaker_open", fallbacks_.skipped},
-        {"timeouts", fallbacks_.timeouts},
-        {"unreachable", fallbacks_.failures},
-        {"refused", fallbacks_.refused}}},
+       {{"breaker_open", calls.skipped},
+        {"timeouts", calls.timeouts},
+        {"unreachable", calls.failures},
+        {"refused", calls.refused}}},
+      {"answered", calls.answered},
       {"reloads", {{"done", reloads_}, {"failed", failed_reloads_}}}};
   if (server_ != nullptr) {
     const auto& c = server_->counters();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "daemon/call_totals.h"
 #include "daemon/engine.h"
 #include "daemon/histogram.h"
 #include "daemon/history_store.h"
@@ -56,7 +57,7 @@ class DecisionService final : public ipc::Service {
   const ipc::Server* server_ = nullptr;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   Histogram handling_, seen_by_plugin_;
-  ipc::CallReport fallbacks_;
+  CallTotals calls_;
   SiteWatch watch_;
   std::array<uint64_t, kModeCount> by_mode_{};
   std::array<uint64_t, kWhyCount> by_why_{};

@@ -122,8 +122,8 @@ struct BodyOffset {
 BodyOffset put(FlatBufferBuilder& b, const DecideRequest& request) {
   const auto submission = put_submission(b, request.submission);
   const CallReport& r = request.report;
-  const auto report =
-      wire::CreateCallReport(b, r.last_call_us, r.skipped, r.timeouts, r.failures, r.refused);
+  const auto report = wire::CreateCallReport(b, r.instance, r.last_call_us, r.answered, r.skipped,
+                                             r.timeouts, r.failures, r.refused);
   return {wire::Body::DecideRequest,
           wire::CreateDecideRequest(b, submission, report, request.slurm_version).Union()};
 }
@@ -267,8 +267,8 @@ Result<Message<Request>> decode_request(std::span<const uint8_t> bytes) {
     request.submission = get_submission(*decide->submission());
     request.slurm_version = decide->slurm_version();
     if (const auto* r = decide->report()) {
-      request.report = {r->last_call_us(), r->skipped(), r->timeouts(), r->failures(),
-                        r->refused()};
+      request.report = {r->instance(), r->last_call_us(), r->answered(), r->skipped(),
+                        r->timeouts(), r->failures(),     r->refused()};
     }
   } else {
     return Error{"not a request"};

@@ -21,7 +21,9 @@
 namespace auspex::ipc {
 
 struct CallReport {
+  uint64_t instance = 0;
   uint32_t last_call_us = 0;
+  uint64_t answered = 0;
   uint64_t skipped = 0;
   uint64_t timeouts = 0;
   uint64_t failures = 0;

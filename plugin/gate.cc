@@ -17,7 +17,9 @@ int64_t nanoseconds(ipc::Clock::time_point time) {
 
 }  // namespace
 
-Gate::Gate(std::string socket_path) : client_(std::move(socket_path)) {
+Gate::Gate(std::string socket_path)
+    : client_(std::move(socket_path)),
+      instance_(static_cast<uint64_t>(nanoseconds(ipc::Clock::now()))) {
   journal_.tell("version " AUSPEX_VERSION ", asks " + client_.socket_path());
 }
 
@@ -44,14 +46,13 @@ void Gate::ask(job_desc_msg_t& job, uint32_t submit_uid, char** err_msg,
                ipc::Clock::time_point start) {
   const auto deadline =
       start + std::chrono::microseconds(deadline_us_.load(std::memory_order_relaxed));
-  const ipc::CallReport report = take_report();
   auto outcome =
-      client_.call(ipc::DecideRequest{copy_submission(job, submit_uid, std::time(nullptr)), report,
-                                      SLURM_VERSION_NUMBER},
+      client_.call(ipc::DecideRequest{copy_submission(job, submit_uid, std::time(nullptr)),
+                                      report(), SLURM_VERSION_NUMBER},
                    deadline);
   const int64_t now_ns = nanoseconds(ipc::Clock::now());
   if (const auto* failure = std::get_if<ipc::Failure>(&outcome)) {
-    on_failure(*failure, report, now_ns);
+    on_failure(*failure, now_ns);
     return;
   }
   const bool was_open = breaker_.is_open();
@@ -76,12 +77,11 @@ void Gate::ask(job_desc_msg_t& job, uint32_t submit_uid, char** err_msg,
                       "the daemon's answer is not acceptable: " + *reason);
     return;
   }
+  counters_.answered.fetch_add(1, std::memory_order_relaxed);
   apply(decided->edits, job, err_msg);
 }
 
-void Gate::on_failure(const ipc::Failure& failure, const ipc::CallReport& undelivered,
-                      int64_t now_ns) {
-  put_back(undelivered);
+void Gate::on_failure(const ipc::Failure& failure, int64_t now_ns) {
   switch (failure.cause) {
     case ipc::Cause::kTimeout:
       counters_.timeouts.fetch_add(1, std::memory_order_relaxed);
@@ -103,18 +103,15 @@ void Gate::on_failure(const ipc::Failure& failure, const ipc::CallReport& undeli
                     ipc::describe(failure, client_.socket_path()));
 }
 
-ipc::CallReport Gate::take_report() {
+ipc::CallReport Gate::report() {
   constexpr auto kRelaxed = std::memory_order_relaxed;
-  return {counters_.last_call_us.exchange(0, kRelaxed), counters_.skipped.exchange(0, kRelaxed),
-          counters_.timeouts.exchange(0, kRelaxed), counters_.failures.exchange(0, kRelaxed),
-          counters_.refused.exchange(0, kRelaxed)};
-}
-
-void Gate::put_back(const ipc::CallReport& report) {
-  counters_.skipped.fetch_add(report.skipped, std::memory_order_relaxed);
-  counters_.timeouts.fetch_add(report.timeouts, std::memory_order_relaxed);
-  counters_.failures.fetch_add(report.failures, std::memory_order_relaxed);
-  counters_.refused.fetch_add(report.refused, std::memory_order_relaxed);
+  return {instance_,
+          counters_.last_call_us.exchange(0, kRelaxed),
+          counters_.answered.load(kRelaxed),
+          counters_.skipped.load(kRelaxed),
+          counters_.timeouts.load(kRelaxed),
+          counters_.failures.load(kRelaxed),
+          counters_.refused.load(kRelaxed)};
 }
 
 }  // namespace auspex::plugin

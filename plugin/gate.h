@@ -28,17 +28,17 @@ class Gate {
  private:
   struct Counters {
     std::atomic<uint32_t> last_call_us{0};
-    std::atomic<uint64_t> skipped{0}, timeouts{0}, failures{0}, refused{0};
+    std::atomic<uint64_t> answered{0}, skipped{0}, timeouts{0}, failures{0}, refused{0};
   };
   void ask(job_desc_msg_t& job, uint32_t submit_uid, char** err_msg, ipc::Clock::time_point start);
-  void on_failure(const ipc::Failure& failure, const ipc::CallReport& undelivered, int64_t now_ns);
-  ipc::CallReport take_report();
-  void put_back(const ipc::CallReport& report);
+  void on_failure(const ipc::Failure& failure, int64_t now_ns);
+  ipc::CallReport report();
 
   ipc::Client client_;
   Breaker breaker_;
   Journal journal_;
   Counters counters_;
+  const uint64_t instance_;
   std::atomic<int64_t> deadline_us_{ipc::kDefaultDeadline.count()};
 };
 

@@ -197,7 +197,9 @@ void Guard::prove_rights(uint32_t other_users_job) {
   } else if (!error) {
     rights_proved_ = true;
     spdlog::info(
-        "guard: uid {} is an operator: limits are raised, but admin_comment stays as it is",
+        "guard: uid {} is an operator: limits are raised, but admin_comment stays as it is, and "
+        "there "
+        "are no second looks",
         ::geteuid());
   }
 }

@@ -141,7 +141,7 @@ TEST(DecisionService, CountsWhatItDid) {
   EXPECT_EQ(service.decide(job(1000)).edits.time_limit_min, 40U);
   EXPECT_EQ(service.decide(job(5)).edits, Edits{});
   auto reported = job(1000);
-  reported.report = {120, 7, 1, 2, 3};
+  reported.report = {77, 120, 9, 7, 1, 2, 3};
   service.decide(reported);
 
   const auto status = nlohmann::json::parse(service.status_json());
@@ -152,6 +152,7 @@ TEST(DecisionService, CountsWhatItDid) {
   EXPECT_EQ(status["slurm"], "22.5.8");
   EXPECT_EQ(status["fallbacks"]["breaker_open"], 7);
   EXPECT_EQ(status["fallbacks"]["timeouts"], 1);
+  EXPECT_EQ(status["answered"], 9);
   EXPECT_EQ(status["plugin_call_us"]["calls"], 1);
   EXPECT_NEAR(status["plugin_call_us"]["p50"].get<double>(), 120, 7);
   EXPECT_EQ(status["model"]["trained_on"], "constant");

@@ -63,7 +63,7 @@ Submission full_submission() {
 }
 
 Message<Request> full_request() {
-  return {42, DecideRequest{full_submission(), {17, 1, 2, 3, 4}, 0x160508}};
+  return {42, DecideRequest{full_submission(), {99, 17, 5, 1, 2, 3, 4}, 0x160508}};
 }
 
 Message<Reply> full_reply() {
@@ -95,7 +95,7 @@ TEST(Codec, CarriesEveryFieldOfASubmission) {
   ASSERT_TRUE(decoded.ok()) << decoded.error().message;
   EXPECT_EQ(decoded->id, 42U);
   const auto& request = std::get<DecideRequest>(decoded->body);
-  EXPECT_EQ(request.report, (CallReport{17, 1, 2, 3, 4}));
+  EXPECT_EQ(request.report, (CallReport{99, 17, 5, 1, 2, 3, 4}));
   EXPECT_EQ(request.slurm_version, 0x160508U);
   // Equal fields make equal bytes; what a field means is seen in these few.
   EXPECT_EQ(bytes_of(request.submission), bytes_of(full_submission()));

@@ -6,6 +6,7 @@
 Associations are not enforced: every user may submit, and sacct knows what ran.
 """
 import os
+import shutil
 import subprocess
 
 from loopback import free_port
@@ -18,7 +19,7 @@ DbdHost=localhost
 DbdAddr=127.0.0.1
 DbdPort={port}
 SlurmUser={user}
-PidFile={base}/run/slurmdbd.pid
+PidFile={base}/state/slurmdbd.pid
 LogFile={base}/log/slurmdbd.log
 DebugLevel=info
 StorageType=accounting_storage/mysql
@@ -49,22 +50,23 @@ class Accounting:
         with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), 'w') as out:
             out.write(DBD_CONF.format(base=base, port=self._port, user=user,
                                       storage_port=self._storage_port))
+        shutil.chown(path, user)  # slurmdbd reads none but its own
 
     def start(self, cluster):
         """After munged, before slurmctld."""
         self._start_database(cluster)
-        cluster.start_beside('slurmdbd', ['slurmdbd', '-D'])
+        cluster.start_beside('slurmdbd', [*cluster.as_slurm_user(), 'slurmdbd', '-D'])
         wait_until(lambda: self._is_listening(cluster), 60, 'slurmdbd to be ready')
 
     def _start_database(self, cluster):
-        data, socket = f'{self._base}/database', f'{self._base}/run/database.sock'
+        data, socket = f'{self._base}/state/database', f'{self._base}/state/database.sock'
         subprocess.run(['mariadb-install-db', '--no-defaults', f'--datadir={data}', f'--user={self._user}',
                         '--auth-root-authentication-method=normal', '--skip-test-db'],
                        check=True, timeout=120, capture_output=True, stdin=subprocess.DEVNULL)
         cluster.start_beside('mariadbd', [
             'mariadbd', '--no-defaults', f'--datadir={data}', f'--socket={socket}',
             f'--user={self._user}', '--bind-address=127.0.0.1', f'--port={self._storage_port}',
-            f'--pid-file={self._base}/run/mariadbd.pid', '--innodb-buffer-pool-size=64M'])
+            f'--pid-file={self._base}/state/mariadbd.pid', '--innodb-buffer-pool-size=64M'])
         def client(sql):
             return subprocess.run(['mariadb', '--no-defaults', f'--socket={socket}', '-u', 'root', '-e', sql],
                                   timeout=60, capture_output=True, check=False,

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real auspexd beside a private cluster, and every way to make it fail."""
+import getpass
 import json
 import os
 import signal
 import subprocess
 
+from cluster import as_user
 from processes import wait_until
 
 
@@ -31,10 +33,11 @@ class Daemon:
     """
     Starts in the cluster's directory and ends with it (its process is one of the cluster's).
     settings: keys of auspex.yaml; the socket and the user of slurmctld are filled in.
+    user: whose process it is; ours unless told.
     """
 
-    def __init__(self, cluster, **settings):
-        self._cluster = cluster
+    def __init__(self, cluster, user=None, **settings):
+        self._cluster, self._user = cluster, user or getpass.getuser()
         self.config = f'{cluster.base}/auspex.yaml'
         self.ledger = f'{cluster.base}/ledger.db'
         self.configure(**settings)
@@ -42,7 +45,8 @@ class Daemon:
     def configure(self, **settings):
         """Writes auspex.yaml anew; a running daemon sees it after reload()."""
         # The longest that the plugin accepts: the machine may be busy with other tests.
-        base = {'socket': self._cluster.socket_path, 'slurm_user': 'root', 'deadline_us': 100000,
+        base = {'socket': self._cluster.socket_path, 'slurm_user': self._cluster.user,
+                'deadline_us': 100000,
                 'history': {'state': f'{self._cluster.base}/history.state'},
                 'ledger': {'path': self.ledger}}
         self.write_config(yaml_of({**base, **settings}))
@@ -54,7 +58,8 @@ class Daemon:
         os.replace(temporary, self.config)
 
     def start(self):
-        self._cluster.start_beside('auspexd', [program('auspexd'), '--config', self.config])
+        self._cluster.start_beside('auspexd', [*as_user(self._user), program('auspexd'), '--config',
+                                               self.config])
         wait_until(self._answers_or_ended, 30, 'auspexd to answer')
         if not self.alive():
             raise RuntimeError('auspexd ended; its log is above')

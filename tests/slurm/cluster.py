@@ -27,58 +27,9 @@ import time
 from accounting import Accounting
 from loopback import free_port, take_loopback_name
 from processes import Processes, Timeout, adopt_orphans, print_tail, signals_held, wait_until
+from slurm_conf import CONF, MIG_TYPES, PARTITIONS, SCHEDULER
 
 CLIENT_SECONDS = 60  # no client call may take longer; some do hang when a daemon is gone
-
-# The GPU node's MIG slices: type -> how many.
-MIG_TYPES = {'1g.5gb': 4, '2g.10gb': 2, '7g.40gb': 1}
-
-PARTITIONS = '''
-PartitionName=cpu Nodes=n1,n2 Default=YES MaxTime=7-00:00:00 DefaultTime=1:00:00 State=UP
-PartitionName=gpu Nodes=n2 MaxTime=7-00:00:00 DefaultTime=1:00:00 State=UP
-'''
-
-CONF = '''
-ClusterName=auspex
-SlurmctldHost=localhost(127.0.0.1)
-SlurmctldPort={port}
-SlurmUser={user}
-SlurmdUser={user}
-AuthType=auth/munge
-AuthInfo=socket={base}/run/munge.sock
-CredType=cred/munge
-PluginDir={plugin_dir}
-PlugStackConfig={base}/plugstack.conf
-StateSaveLocation={base}/state
-SlurmdSpoolDir={base}/spool-%n
-SlurmctldPidFile={base}/run/slurmctld.pid
-SlurmdPidFile={base}/run/slurmd-%n.pid
-SlurmctldLogFile={base}/log/slurmctld.log
-SlurmdLogFile={base}/log/slurmd-%n.log
-SlurmctldDebug=info
-SlurmdDebug=info
-MpiDefault=none
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
-DefMemPerCPU=100
-SchedulerType=sched/backfill
-PriorityType=priority/{priority}
-ReturnToService=2
-SlurmdParameters=config_overrides
-KillWait=2
-MailProg=/bin/true
-MaxJobCount=20000
-GresTypes=gpu
-SchedulerParameters={scheduler}
-JobCompType=jobcomp/filetxt
-JobCompLoc={base}/log/jobcomp
-'''
-
-SCHEDULER = 'batch_sched_delay=1,sched_min_interval=100000,sched_interval=5,bf_interval=5'
-
 
 class Result:
     """What a client call left: status, stdout, stderr (texts), seconds and, for sbatch, job_id."""
@@ -98,6 +49,13 @@ def slurm_plugin_dir():
             if os.path.exists(f'{path}/select_cons_tres.so'):
                 return path
     raise RuntimeError('no Slurm plugins under /usr/lib: install packaging/packages.txt')
+
+
+def as_user(name):
+    """Words in front of a command that is to run as this user."""
+    if name == getpass.getuser():
+        return []
+    return ['setpriv', f'--reuid={name}', f'--regid={name}', '--clear-groups']
 
 
 def slurm_version():
@@ -182,9 +140,11 @@ class Cluster:
         # above its socket to be closed to other users' writes, which /tmp is by its sticky bit.
         self.base = tempfile.mkdtemp(prefix='auspex-', dir='/tmp')
         os.chmod(self.base, 0o755)
-        for folder in ('run', 'log', 'state', 'plugins', 'dev', 'work'):
+        for folder in ('run', 'log', 'state', 'auspex', 'plugins', 'dev', 'work'):
             os.mkdir(f'{self.base}/{folder}', 0o755)
-        self.socket_path = f'{self.base}/run/auspex.sock'
+        for folder in ('log', 'state'):  # munged wants the one with its socket to be its own
+            shutil.chown(f'{self.base}/{folder}', self.user)
+        self.socket_path = f'{self.base}/auspex/auspex.sock'
         self.environment = {
             **{name: value for name, value in os.environ.items()
                if not name.startswith(('SLURM', 'SBATCH', 'SALLOC', 'SRUN', 'AUSPEX'))},
@@ -205,7 +165,7 @@ class Cluster:
         if self._with_accounting:
             self.accounting = Accounting(self.base, self.user)
             conf += self.accounting.conf
-        text = conf.format(base=self.base, port=port, user=self.user, plugin_dir=plugin_dir,
+        text = conf.format(base=self.base, port=port, user=self.user, root=getpass.getuser(), plugin_dir=plugin_dir,
                            priority=self._priority, scheduler=self._scheduler)
         text += self._node_lines or self._real_nodes(node_ports)
         self._write('slurm.conf', text + self._fake_nodes + (self._partitions or PARTITIONS) + self._conf)
@@ -272,8 +232,8 @@ class Cluster:
             # A plugin built with a sanitizer needs its runtime in slurmctld from the start. Slurm's
             # own leaks at exit are not ours.
             extra |= {'LD_PRELOAD': os.environ['AUSPEX_PRELOAD'], 'ASAN_OPTIONS': 'detect_leaks=0'}
-        self._start('slurmctld', ['slurmctld', '-D', '-f', f'{self.base}/slurm.conf']
-                    + (['-c'] if clean else []), extra)
+        self._start('slurmctld', [*as_user(self.user), 'slurmctld', '-D', '-f',
+                                  f'{self.base}/slurm.conf', *(['-c'] if clean else [])], extra)
         self._wait('slurmctld', lambda: self.client('scontrol', 'ping', check=False).status == 0)
 
     def stop_slurmctld(self):
@@ -286,6 +246,9 @@ class Cluster:
         self.processes.start(name, argv, {**self.environment, 'PATH': path, **(extra or {})}, log)
         if log not in self.logs:
             self.logs.append(log)
+
+    def as_slurm_user(self):
+        return as_user(self.user)
 
     def start_beside(self, name, argv):
         """Another program that lives and ends with the cluster, and whose log is ours too."""
