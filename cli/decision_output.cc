@@ -160,6 +160,9 @@ void print_decision(const Submission& submission, const Decision& d) {
   std::vector<std::pair<std::string, std::string>> fields = {{"asked", limit_text(d.asked_min)},
                                                              {"predicted", predicted_text(d)},
                                                              {"would apply", applied_text(d)}};
+  if (d.edits.site_factor) {
+    fields.emplace_back("order", "site factor " + std::to_string(*d.edits.site_factor));
+  }
   const Gres gres = gres_of(submission, d.edits);
   if (!gres.asked.empty()) {
     const bool same = gres.asked == gres.applied;

@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 constexpr int kSweepShare = 200;
 // Until a job whose limit could not be raised is tried again.
 constexpr int64_t kTryAgain_s = 2;
+constexpr auto kReportEvery = 1s;
 // For the daemon's answer.
 constexpr auto kPatience = 1s;
 
@@ -113,16 +114,18 @@ void Guard::sweep(int64_t now_s) {
   report_.sweep_ms = std::chrono::duration<double, std::milli>(took).count();
   const std::vector<JobEvent> events = follower_.end_sweep();
   tell(events);
-  if (rules_.writes_audit) second_looks_.consider(**swept, events);
+  if (rules_.writes_audit && all_told_) second_looks_.consider(**swept, events);
   if (!rights_proved_ && other_users_job) prove_rights(*other_users_job);
 }
 
 void Guard::look_at_due(int64_t now_s) {
-  std::vector<uint32_t> due;
+  std::vector<std::pair<int64_t, uint32_t>> due;
   for (const auto& [id, look_at_s] : watched_) {
-    if (look_at_s <= now_s) due.push_back(id);
+    if (look_at_s <= now_s) due.emplace_back(look_at_s, id);
   }
-  for (const uint32_t id : due) {
+  std::sort(due.begin(), due.end());  // who waits longest has the least time left
+  for (const auto& [look_at_s, id] : due) {
+    if (Clock::now() - reported_ >= kReportEvery) report();
     const auto job = slurm_.look(id);
     if (!job) {
       unreachable_ = job.error().message;
@@ -217,6 +220,7 @@ std::optional<std::string> Guard::fault() const {
 }
 
 void Guard::report() {
+  reported_ = Clock::now();
   report_.fault = fault();
   report_.guarded = watched_.size();
   report_.site.reset();

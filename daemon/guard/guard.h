@@ -67,6 +67,7 @@ class Guard {
   bool all_told_ = false;            // the daemon has heard of every job
   std::deque<LimitChange> changes_;  // that the daemon was not told yet
   ipc::GuardReport report_;
+  Clock::time_point reported_{};
 };
 
 }  // namespace auspex
