@@ -101,7 +101,12 @@ std::map<std::string, std::string> scontrol_fields(const std::string& text) {
 std::optional<SlurmRecord> from_scontrol(const std::string& job) {
   const auto text = output_of({"scontrol", "--oneliner", "show", "job", job});
   if (!text) return std::nullopt;
-  auto fields = scontrol_fields(text->substr(0, text->find('\n')));
+  // Of an array, all that has left it stands there, too.
+  const std::vector<std::string> lines = split(*text, '\n');
+  const auto own = std::find_if(lines.begin(), lines.end(), [&job](const std::string& line) {
+    return line.starts_with("JobId=" + job + " ");
+  });
+  auto fields = scontrol_fields(own == lines.end() ? lines.front() : *own);
   const auto id = job_number(fields["JobId"]);
   if (!id) return std::nullopt;
   return SlurmRecord{*id,
@@ -118,7 +123,7 @@ std::optional<SlurmRecord> from_scontrol(const std::string& job) {
 
 std::optional<SlurmRecord> from_sacct(const std::string& job) {
   const auto text = output_of({"sacct", "-X", "-n", "-P", "-j", job, "-o",
-                               "JobIDRaw,User,Partition,Account,State,Submit,Start,End,Timelimit,"
+                               "JobIDRaw,UID,Partition,Account,State,Submit,Start,End,Timelimit,"
                                "AdminComment"});
   if (!text) return std::nullopt;
   const auto parts = split(text->substr(0, text->find('\n')), '|');
@@ -136,12 +141,12 @@ std::optional<int64_t> time_of(const std::string& text) {
   return time ? std::optional(*time) : std::nullopt;
 }
 
-// "alice(1000)" or "alice".
+// "alice(1000)" or "1000".
 uint32_t uid_in(const std::string& user) {
   const size_t open = user.find('(');
-  return open == std::string::npos
-             ? 0
-             : job_number(user.substr(open + 1, user.size() - open - 2)).value_or(0);
+  const std::string number =
+      open == std::string::npos ? user : user.substr(open + 1, user.size() - open - 2);
+  return job_number(number).value_or(0);
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ std::optional<SecondLook> Engine::look_again(const Submission& submission,
                                              const Site& site) const {
   if (!predictor_) return std::nullopt;
   const Prediction prediction = predictor_->predict(request, &history, now_s);
-  return auspex::look_again(submission, job, prediction, config_, site);
+  return auspex::look_again(submission, job, prediction, config_, site, now_s);
 }
 
 JobHistory Engine::first_history(const HistoryCapacity& capacity) const {

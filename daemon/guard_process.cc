@@ -40,8 +40,9 @@ std::string how_it_ended(int status) {
 
 }  // namespace
 
-GuardProcess::GuardProcess(std::string config_path)
+GuardProcess::GuardProcess(std::string config_path, std::string socket)
     : config_path_(std::move(config_path)),
+      socket_(std::move(socket)),
       program_(program_beside_ours()),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
   const itimerspec every_second = {{1, 0}, {1, 0}};
@@ -65,8 +66,8 @@ GuardProcess::~GuardProcess() {
 
 void GuardProcess::start() {
   const std::string parent = std::to_string(::getpid());
-  const char* const argv[] = {program_.c_str(), "--config",     config_path_.c_str(),
-                              "--parent",       parent.c_str(), nullptr};
+  const char* const argv[] = {program_.c_str(), "--config", config_path_.c_str(), "--socket",
+                              socket_.c_str(),  "--parent", parent.c_str(),       nullptr};
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;
@@ -103,6 +104,10 @@ void GuardProcess::look_after() {
   int status = 0;
   if (pid_ != 0 && ::waitpid(pid_, &status, WNOHANG) == pid_) ended(status);
   if (pid_ == 0 && Clock::now() >= start_at_) start();
+}
+
+void GuardProcess::replace() const {
+  if (pid_ != 0 && Clock::now() - started_ > kWell) ::kill(pid_, SIGKILL);
 }
 
 void GuardProcess::reload() const {

@@ -14,7 +14,7 @@ namespace auspex {
 class GuardProcess {
  public:
   // The program lies beside the daemon's own.
-  explicit GuardProcess(std::string config_path);
+  GuardProcess(std::string config_path, std::string socket);
   ~GuardProcess();  // ends it
   GuardProcess(const GuardProcess&) = delete;
   GuardProcess& operator=(const GuardProcess&) = delete;
@@ -25,13 +25,15 @@ class GuardProcess {
   void look_after();
   // The configuration has changed.
   void reload() const;
+  // It says nothing any more: another one is started.
+  void replace() const;
 
  private:
   using Clock = std::chrono::steady_clock;
   void start();
   void ended(int status);
 
-  std::string config_path_, program_;
+  std::string config_path_, socket_, program_;
   FileDescriptor timer_;
   pid_t pid_ = 0;  // 0: none runs
   Clock::time_point started_{}, start_at_{};

@@ -39,9 +39,12 @@ std::optional<JobBook::Decided> JobBook::found(const JobEvent& event) {
   if (entry == waiting_.end()) return std::nullopt;
   std::deque<Decided>& all = entry->second;
   const int64_t submit_s = event.submission.submit_time_s;
-  const auto match = std::find_if(all.begin(), all.end(), [submit_s](const Decided& decided) {
+  // The event tells the limit that was asked for. Of a submission that Slurm refused nothing comes.
+  const auto& asked_min = event.submission.time_limit_min;
+  const auto match = std::find_if(all.begin(), all.end(), [&](const Decided& decided) {
     const int64_t apart_s = decided.request.submit_s - submit_s;
-    return apart_s >= kEarliest_s && apart_s <= kLatest_s;
+    const bool same_limit = !decided.asked_min || decided.asked_min == asked_min;
+    return same_limit && apart_s >= kEarliest_s && apart_s <= kLatest_s;
   });
   if (match == all.end()) return std::nullopt;
   const Decided decided = *match;
@@ -68,8 +71,10 @@ JobBook::Taken JobBook::take(const JobEvent& event) {
 }
 
 JobBook::Taken JobBook::submitted(const JobEvent& event) {
+  const int64_t submit_s = event.submission.submit_time_s;
   if (const auto known = jobs_.find(event.job_id); known != jobs_.end()) {
-    return {.decision = known->second.decided.number};
+    if (known->second.submit_s == submit_s) return {.decision = known->second.decided.number};
+    jobs_.erase(known);  // the id went to another job
   }
   if (jobs_.size() >= kMostJobs) jobs_.erase(jobs_.begin());
   HistoryEvent told = history_event_of(event);
@@ -77,12 +82,12 @@ JobBook::Taken JobBook::submitted(const JobEvent& event) {
   const auto array = jobs_.find(event.array_id);
   if (event.array_id != 0 && array != jobs_.end()) {
     told.request = array->second.decided.request;
-    jobs_[event.job_id] = {.decided = {told.request}};
+    jobs_[event.job_id] = {.decided = {told.request}, .submit_s = submit_s};
     return {.news = told};
   }
   const auto decided = found(event);
   const bool known = decided || told.request.submit_s <= known_until_s_;
-  jobs_[event.job_id] = {.decided = decided.value_or(Decided{told.request})};
+  jobs_[event.job_id] = {.decided = decided.value_or(Decided{told.request}), .submit_s = submit_s};
   return {.news = known ? std::nullopt : std::optional(told),
           .decision = decided ? decided->number : 0};
 }
@@ -112,13 +117,15 @@ JobBook::Taken JobBook::ended(const JobEvent& event) {
   }
   told.start_s = 0;
   DecisionNumber number = 0;
+  bool waited = false;  // then nobody can have told of it
   if (const auto array = jobs_.find(event.array_id); event.array_id != 0 && array != jobs_.end()) {
     told.request = array->second.decided.request;
   } else if (const auto decided = found(event)) {
     told.request = decided->request;
     number = decided->number;
+    waited = true;
   }
-  return {event.end_s <= known_until_s_ ? std::nullopt : std::optional(told), number};
+  return {!waited && event.end_s <= known_until_s_ ? std::nullopt : std::optional(told), number};
 }
 
 }  // namespace auspex

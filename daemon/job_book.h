@@ -51,7 +51,8 @@ class JobBook {
  private:
   struct Job {
     Decided decided;
-    int64_t start_s = 0;  // as the history was told
+    int64_t submit_s = 0;  // as Slurm has it
+    int64_t start_s = 0;   // as the history was told
     bool started = false;
   };
 

@@ -145,7 +145,7 @@ int run(const Options& options) {
   Reloader reloader(options.config);
   ModelWatch model;
   model.follow(first.model, loaded->model_file);
-  GuardProcess guard(options.config);
+  GuardProcess guard(options.config, first.socket);
   Status watched = (*server)->watch(signal_fd, [&] { on_signal(signal_fd, **server, reloader); });
   if (watched) {
     watched = (*server)->watch(reloader.ready_fd(), [&] {
@@ -158,7 +158,10 @@ int run(const Options& options) {
     });
   }
   if (watched && guard.fd() >= 0) {
-    watched = (*server)->watch(guard.fd(), [&] { guard.look_after(); });
+    watched = (*server)->watch(guard.fd(), [&] {
+      guard.look_after();
+      if (service.guard_is_lost()) guard.replace();
+    });
   }
   if (!watched) {
     spdlog::error("{}", watched.error().message);

@@ -161,13 +161,16 @@ ipc::LookReply DecisionService::look(const ipc::LookRequest& request) {
   ++looks_.asked;
   Submission asked = request.submission;
   const JobBook::Decided* decided = jobs_.find(request.job_id);
+  const auto audit = find_audit(asked.admin_comment);
+  // The audit is the job's own; a decision that says something else was about another job.
+  if (audit && decided != nullptr && decided->asked_min != audit->asked_min) decided = nullptr;
   const bool known = decided != nullptr && decided->number != 0;
   if (known) {
     const bool ours = decided->why == Why::kModel || decided->why == Why::kNotBelowAsked ||
                       decided->why == Why::kGuardDown;
     if (!ours || !decided->asked_min) return {};
     asked.time_limit_min = decided->asked_min;
-  } else if (!find_audit(asked.admin_comment)) {
+  } else if (!audit) {
     return {};
   }
   const HistoryRequest features = decided != nullptr ? decided->request : history_request_of(asked);

@@ -41,6 +41,7 @@ class DecisionService final : public ipc::Service {
   void use(std::shared_ptr<const Engine> engine);
   void reload_failed() { ++failed_reloads_; }
   void report_on(const ipc::Server* server) { server_ = server; }
+  bool guard_is_lost() const { return watch_.is_lost(SiteWatch::Clock::now()); }
   size_t calibrated_jobs() const { return history_->history().calibration().jobs(); }
   Status close_history() { return history_->close(); }
 

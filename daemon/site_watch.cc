@@ -10,7 +10,7 @@ SiteWatch::SiteWatch() {
 }
 
 void SiteWatch::take(const ipc::GuardReport& report, Clock::time_point now) {
-  heard_ = now;
+  heard_ = last_heard_ = now;
   if (report.site) site_ = *report.site;
   site_.guard_fault = report.fault;
   last_ = report;

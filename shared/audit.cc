@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 #include "shared/units.h"
 
@@ -13,6 +14,10 @@ namespace auspex {
 namespace {
 
 constexpr std::string_view kHead = "auspex:1 ";
+// Where other plugins and people glue their own words on.
+constexpr std::string_view kSeparators = " ;,|\t\r\n";
+// Source: the bound of guard.steps; more would be made up.
+constexpr uint32_t kMostSteps = 100;
 
 std::string minutes_text(uint32_t minutes) {
   return minutes == kUnlimitedMin ? "UNLIMITED" : std::to_string(minutes);
@@ -55,6 +60,7 @@ Word read_word(std::string_view word, Audit& audit) {
   if (name == "extended") return taken(read(value, audit.extended));
   if (name == "looks") return taken(read(value, audit.looks));
   if (name == "first") return taken(read_minutes(value, audit.first_min));
+  if (name == "was") return taken(read_minutes(value, audit.was_min));
   return Word::kNotOurs;
 }
 
@@ -64,25 +70,45 @@ struct Found {
   bool whole;
 };
 
-// The last audit: from its head to the first word that is none of its own.
-std::optional<Found> found_in(std::string_view comment) {
-  const size_t begin = comment.rfind(kHead);
-  if (begin == std::string_view::npos || (begin > 0 && comment[begin - 1] != ' ')) {
-    return std::nullopt;
-  }
+bool is_whole(const Audit& audit) {
+  return audit.asked_min != 0 && audit.applied_min != 0 && audit.mode != Mode::kObserve &&
+         audit.steps <= kMostSteps;
+}
+
+// From its head to the first word that is none of its own or stands there again.
+Found read_at(std::string_view comment, size_t begin) {
   Found found{.audit = {}, .begin = begin, .end = begin + kHead.size() - 1, .whole = true};
-  Audit& audit = found.audit;
-  while (found.end < comment.size()) {
-    const size_t next = std::min(comment.find(' ', found.end + 1), comment.size());
-    const Word word = read_word(comment.substr(found.end + 1, next - found.end - 1), audit);
-    if (word == Word::kNotOurs) break;
-    if (word == Word::kBroken) found.whole = false;
+  std::vector<std::string_view> seen;
+  while (found.end < comment.size() && comment[found.end] == ' ') {
+    const size_t next = std::min(comment.find_first_of(kSeparators, found.end + 1), comment.size());
+    const std::string_view word = comment.substr(found.end + 1, next - found.end - 1);
+    const std::string_view name = word.substr(0, word.find('='));
+    if (std::find(seen.begin(), seen.end(), name) != seen.end()) break;
+    const Word taken = read_word(word, found.audit);
+    if (taken == Word::kNotOurs) break;
+    if (taken == Word::kBroken) found.whole = false;
+    seen.push_back(name);
     found.end = next;
   }
-  found.whole =
-      found.whole && audit.asked_min != 0 && audit.applied_min != 0 && audit.mode != Mode::kObserve;
-  if (audit.limit_min == 0) audit.limit_min = audit.applied_min;
+  found.whole = found.whole && is_whole(found.audit);
+  if (found.audit.limit_min == 0) found.audit.limit_min = found.audit.applied_min;
   return found;
+}
+
+// The last one that is whole.
+std::optional<Found> found_in(std::string_view comment) {
+  for (size_t from = comment.size();;) {
+    const size_t begin = comment.rfind(kHead, from);
+    if (begin == std::string_view::npos) return std::nullopt;
+    const bool starts =
+        begin == 0 || kSeparators.find(comment[begin - 1]) != std::string_view::npos;
+    if (starts) {
+      Found found = read_at(comment, begin);
+      if (found.whole) return found;
+    }
+    if (begin == 0) return std::nullopt;
+    from = begin - 1;
+  }
 }
 
 }  // namespace
@@ -110,6 +136,7 @@ std::string audit_text(const Audit& a) {
   if (a.steps > 0) text += " steps=" + std::to_string(a.steps);
   if (a.limit_min != a.applied_min) text += " limit=" + minutes_text(a.limit_min);
   if (a.extended > 0) text += " extended=" + std::to_string(a.extended);
+  if (a.was_min > 0) text += " was=" + minutes_text(a.was_min);
   if (a.looks > 0) text += " looks=" + std::to_string(a.looks);
   if (a.first_min > 0) text += " first=" + minutes_text(a.first_min);
   return text;
@@ -117,7 +144,7 @@ std::string audit_text(const Audit& a) {
 
 std::optional<Audit> find_audit(std::string_view comment) {
   auto found = found_in(comment);
-  if (!found || !found->whole) return std::nullopt;
+  if (!found) return std::nullopt;
   return std::move(found->audit);
 }
 

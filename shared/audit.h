@@ -4,8 +4,8 @@
 //
 //   auspex:1 asked=1440 applied=190 p50=112 q=0.9 mode=guarded model=1f3a why=model steps=3
 //
-// and, once the guard has raised the limit, " limit=607 extended=1"; after a second look, which
-// decides anew, " looks=1 first=1440".
+// and, once the guard has raised the limit, " limit=607 extended=1 was=190"; after a second look,
+// which decides anew, " looks=1 first=1440".
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,7 @@ struct Audit {
   std::string model, why;
   uint32_t steps = 0;      // of the guard, from applied to asked; 0: nobody extends
   uint32_t limit_min = 0;  // the last limit of ours
+  uint32_t was_min = 0;    // and the one before: Slurm may store an audit and refuse its limit
   uint32_t extended = 0;   // times
   uint32_t looks = 0;      // second looks that changed something; applied is then the last one's
   uint32_t first_min = 0;  // and this the limit before the first of them
@@ -36,7 +37,8 @@ struct Audit {
 Audit audit_of(const Decision& decision, uint32_t steps);
 std::string audit_text(const Audit& audit);
 
-// The last audit in an admin_comment. nullopt: none, another version, or one that is not whole.
+// The last whole audit in an admin_comment, whatever others have put around it. nullopt: none, or
+// another version.
 std::optional<Audit> find_audit(std::string_view admin_comment);
 
 // The admin_comment with this audit in the place of its last one, or behind what stands there.

@@ -96,6 +96,15 @@ bool could_be_trapped(const Submission& s, uint32_t asked_min, const Site& site)
                           s.submit_time_s + 60 * int64_t{asked_min});
 }
 
+// Of several partitions, above any of them.
+bool is_above_partition(uint32_t asked_min, const Submission& s, const Site& site) {
+  const auto above = [&](const Partition* p) { return p != nullptr && asked_min > p->max_min; };
+  const auto names = split_list(s.partition);
+  return above(partition_of(site, s.partition)) ||
+         std::any_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return above(partition_of(site, name)); });
+}
+
 bool soft_limits_work(const Site& site) {
   // Source: Slurm's release notes; before, time_min cuts the hard limit or spoils the planning.
   constexpr uint32_t kFirst = 25U << 16 | 5U << 8 | 4U;
@@ -209,9 +218,7 @@ Decision decide(const Submission& submission, const Prediction* prediction, cons
   }
   d.asked_min = d.applied_min = asked_limit_min(submission, partition, config);
   if (!d.asked_min) return because(Why::kNoLimitAsked);
-  if (partition != nullptr && *d.asked_min > partition->max_min) {
-    return because(Why::kAbovePartition);
-  }
+  if (is_above_partition(*d.asked_min, submission, site)) return because(Why::kAbovePartition);
   const double proposed_min = proposed_limit_min(*prediction, d.quantile_level, config.limits);
   if (!(proposed_min < *d.asked_min)) return because(Why::kNotBelowAsked);
   d.proposed_min = static_cast<uint32_t>(proposed_min);

@@ -30,9 +30,11 @@ bool is_another_place(const std::optional<int32_t>& factor, int32_t now, uint32_
   return factor && std::abs(*factor - now) > static_cast<int32_t>(weight / 20);
 }
 
-Audit audit_after(const Decision& d, const std::optional<Audit>& before, uint32_t steps) {
+Audit audit_after(const Decision& d, const std::optional<Audit>& before, uint32_t now_min,
+                  uint32_t steps) {
   Audit after = audit_of(d, steps);
   after.why = "second-look";
+  after.was_min = now_min;
   after.looks = before ? before->looks + 1 : 1;
   after.first_min = *d.asked_min;
   if (before) after.first_min = before->first_min != 0 ? before->first_min : before->applied_min;
@@ -43,16 +45,18 @@ Audit audit_after(const Decision& d, const std::optional<Audit>& before, uint32_
 
 std::optional<SecondLook> look_again(const Submission& submission, const PendingJob& job,
                                      const Prediction& prediction, const Config& config,
-                                     const Site& site) {
+                                     const Site& site, int64_t now_s) {
   Submission asked = submission;
+  asked.submit_time_s = now_s;  // a reservation is near or far from now
   asked.admin_comment.clear();
   Decision d = decide(asked, &prediction, config, site);
   const LookMode mode = mode_of(d, config);
   if (mode == LookMode::kOff || !may_change(d)) return std::nullopt;
 
   const auto before = find_audit(submission.admin_comment);
-  const uint32_t ours_min = before ? before->limit_min : *d.asked_min;
-  const bool touched = job.limit_min != ours_min || (before && before->extended > 0);
+  const bool ours = before ? job.limit_min == before->limit_min || job.limit_min == before->was_min
+                           : job.limit_min == *d.asked_min;
+  const bool touched = !ours || (before && before->extended > 0);
   const bool often = before && before->looks >= config.second_look.per_job;
   if (touched || often) return std::nullopt;
 
@@ -67,8 +71,8 @@ std::optional<SecondLook> look_again(const Submission& submission, const Pending
   }
   if (look.edits == Edits{}) return std::nullopt;
   d.applied_min = look.to_min;
-  look.edits.admin_comment =
-      with_audit(submission.admin_comment, audit_after(d, before, config.guard.steps));
+  look.edits.admin_comment = with_audit(submission.admin_comment,
+                                        audit_after(d, before, job.limit_min, config.guard.steps));
   return look;
 }
 

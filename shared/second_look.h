@@ -30,6 +30,6 @@ struct SecondLook {
 // touched it.
 std::optional<SecondLook> look_again(const Submission& submission, const PendingJob& job,
                                      const Prediction& prediction, const Config& config,
-                                     const Site& site);
+                                     const Site& site, int64_t now_s);
 
 }  // namespace auspex

@@ -50,13 +50,15 @@ void Follower::see(const JobState& job, const std::function<Submission()>& submi
   const auto [entry, is_new] = jobs_.try_emplace(job.id);
   Known& known = entry->second;
   known.sweep = sweep_;
+  const bool again = known.ended && job.phase != JobPhase::kEnded;  // requeued after its end
+  if (again) known = {.sweep = sweep_};
   if (known.ended) return;
   if (job.phase == JobPhase::kEnded) {
     known.ended = true;
     events_.push_back(event_of(EventKind::kEnded, job, submission()));
     return;
   }
-  if (is_new) events_.push_back(event_of(EventKind::kSubmitted, job, submission()));
+  if (is_new || again) events_.push_back(event_of(EventKind::kSubmitted, job, submission()));
   // One that is requeued starts again, and keeps its first start here.
   if (job.phase != JobPhase::kPending && !std::exchange(known.started, true)) {
     events_.push_back(event_of(EventKind::kStarted, job, submission()));

@@ -32,14 +32,18 @@ std::string no_rights_yet() {
 
 }  // namespace
 
-Guard::Guard(const Config& config, Slurm slurm)
-    : slurm_(std::move(slurm)), client_(config.socket), second_looks_(slurm_, client_) {
-  use(config);
+Guard::Guard(const std::string& socket, Slurm slurm)
+    : slurm_(std::move(slurm)), client_(socket), second_looks_(slurm_, client_) {}
+
+std::chrono::seconds Guard::unreachable_for() const {
+  return std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - answered_);
 }
 
-void Guard::use(const Config& config) {
+void Guard::use(const Config& config, std::optional<std::string> fault) {
+  config_fault_ = std::move(fault);
   config_ = config;
   rules_.lead_s = 60 * int64_t{config.guard.lead_min};
+  rules_.sweep_s = longest_gap().count();
   sweep_at_ = Clock::now();
   second_looks_.use(config);
 }
@@ -55,6 +59,7 @@ void Guard::tick() {
   if (Clock::now() >= sweep_at_ && refresh_site()) sweep(now_s);
   look_at_due(now_s);
   for (const LimitChange& change : second_looks_.make(now_s)) note(change);
+  if (!unreachable_) answered_ = Clock::now();
   report();
 }
 
@@ -64,7 +69,7 @@ bool Guard::refresh_site() {
     unreachable_ = site.error().message;
     return false;
   }
-  site_told_ = site_told_ && *site == site_;
+  if (*site != site_) site_told_ = all_seen_ = false;
   site_ = std::move(*site);
   site_known_ = true;
   rules_.writes_audit = slurm_.is_privileged();
@@ -74,18 +79,22 @@ bool Guard::refresh_site() {
 
 void Guard::sweep(int64_t now_s) {
   const auto start = Clock::now();
-  std::map<uint32_t, int64_t> watched;
+  std::map<uint32_t, Watched> watched;
   std::map<uint32_t, JobState> others;
   std::optional<uint32_t> other_users_job;
-  const auto swept = slurm_.sweep(all_told_);
+  const auto swept = slurm_.sweep(/*only_changed=*/all_told_ && all_seen_);
   const auto look_at = [&](const SeenJob& seen) {
-    const JobState job = seen.state();
+    JobState job = seen.state();
+    recall(job);
     follower_.see(job, [&seen] { return seen.submission(); });
     if (job.phase != JobPhase::kEnded && job.user != ::geteuid()) other_users_job = job.id;
     const Plan plan = plan_for(job, now_s, rules_, site_);
-    if (plan.action == Plan::Action::kWait) watched.emplace(job.id, plan.look_at_s);
     if (plan.action == Plan::Action::kOthers) others.emplace(job.id, job);
-    if (plan.action == Plan::Action::kRaise) watched.emplace(job.id, now_s);
+    if (plan.action == Plan::Action::kWait || plan.action == Plan::Action::kRaise) {
+      const bool waits = plan.action == Plan::Action::kWait;
+      watched.emplace(job.id,
+                      Watched{waits ? plan.look_at_s : now_s, find_audit(job.admin_comment)});
+    }
   };
   if (!swept) {
     unreachable_ = swept.error().message;
@@ -98,6 +107,7 @@ void Guard::sweep(int64_t now_s) {
                                                   std::chrono::seconds(config_.guard.interval_s),
                                                   longest_gap());
   if (!*swept) return;
+  all_seen_ = true;
   for (const auto& [id, job] : others) {
     if (others_.count(id) == 0) {
       ++report_.left_to_others;
@@ -120,8 +130,8 @@ void Guard::sweep(int64_t now_s) {
 
 void Guard::look_at_due(int64_t now_s) {
   std::vector<std::pair<int64_t, uint32_t>> due;
-  for (const auto& [id, look_at_s] : watched_) {
-    if (look_at_s <= now_s) due.emplace_back(look_at_s, id);
+  for (const auto& [id, job] : watched_) {
+    if (job.look_at_s <= now_s) due.emplace_back(job.look_at_s, id);
   }
   std::sort(due.begin(), due.end());  // who waits longest has the least time left
   for (const auto& [look_at_s, id] : due) {
@@ -132,7 +142,9 @@ void Guard::look_at_due(int64_t now_s) {
       return;
     }
     if (*job) {
-      follow_plan(**job, plan_for(**job, now_s, rules_, site_), now_s);
+      JobState seen = **job;
+      recall(seen);
+      follow_plan(seen, plan_for(seen, now_s, rules_, site_), now_s);
     } else {
       watched_.erase(id);
       failing_.erase(id);
@@ -140,10 +152,18 @@ void Guard::look_at_due(int64_t now_s) {
   }
 }
 
+// An admin_comment may be replaced by somebody who means something else: as long as the limit is
+// ours, the job is still guarded, and gets its audit back with the next extension.
+void Guard::recall(JobState& job) const {
+  const auto known = watched_.find(job.id);
+  if (known == watched_.end() || !known->second.audit || find_audit(job.admin_comment)) return;
+  job.admin_comment = with_audit(job.admin_comment, *known->second.audit);
+}
+
 void Guard::follow_plan(const JobState& job, const Plan& plan, int64_t now_s) {
   switch (plan.action) {
     case Plan::Action::kWait:
-      watched_[job.id] = std::max(plan.look_at_s, now_s + 1);
+      watched_[job.id].look_at_s = std::max(plan.look_at_s, now_s + 1);
       return;
     case Plan::Action::kRaise:
       return raise(job, plan, now_s);
@@ -156,14 +176,14 @@ void Guard::follow_plan(const JobState& job, const Plan& plan, int64_t now_s) {
 }
 
 void Guard::raise(const JobState& job, const Plan& plan, int64_t now_s) {
-  const Audit after = raised(*find_audit(job.admin_comment), plan.limit_min);
+  const Audit after = raised(*find_audit(job.admin_comment), job.limit_min, plan.limit_min);
   JobChange change = {.limit_min = plan.limit_min, .site_factor = {}, .admin_comment = {}};
   if (rules_.writes_audit) change.admin_comment = with_audit(job.admin_comment, after);
   const auto error = slurm_.update(job.id, std::move(change));
   if (!error) {
     ++report_.extended;
     failing_.erase(job.id);
-    watched_[job.id] = now_s + 1;  // and is told by its record when the next time is
+    watched_[job.id] = {now_s + 1, after};  // its record tells when the next time is
     const bool runs = job.phase == JobPhase::kRunning;
     note({job.id, runs ? ChangeKind::kExtended : ChangeKind::kGivenBack, now_s, job.limit_min,
           plan.limit_min});
@@ -177,13 +197,12 @@ void Guard::raise(const JobState& job, const Plan& plan, int64_t now_s) {
                  runs ? std::to_string(lead_s) + " s before it expires" : "before a reservation");
     return;
   }
-  if (Slurm::is_gone(*error)) {
-    watched_.erase(job.id);
-    failing_.erase(job.id);
+  if (Slurm::is_over(*error)) {  // or in its grace time before it is requeued: its record will tell
+    watched_[job.id].look_at_s = now_s + kTryAgain_s;
     return;
   }
   ++report_.failed;
-  watched_[job.id] = now_s + kTryAgain_s;
+  watched_[job.id].look_at_s = now_s + kTryAgain_s;
   if (failing_.emplace(job.id, error->text).second) {
     spdlog::error("guard: job {}: its limit could not be raised: {}", job.id, error->text);
   }
@@ -212,6 +231,7 @@ std::optional<std::string> Guard::fault() const {
   if (!site_known_) return "slurmctld was not asked yet";
   if (denied_) return denied_;
   if (!rights_proved_) return no_rights_yet();
+  if (config_fault_) return config_fault_;
   if (!failing_.empty()) {
     return "job " + std::to_string(failing_.begin()->first) +
            " could not be extended: " + failing_.begin()->second;
@@ -221,17 +241,22 @@ std::optional<std::string> Guard::fault() const {
 
 void Guard::report() {
   reported_ = Clock::now();
-  report_.fault = fault();
-  report_.guarded = watched_.size();
-  report_.site.reset();
-  if (site_known_ && !site_told_) report_.site = site_;
+  ipc::GuardReport report = current_report();
   const size_t count = std::min(changes_.size(), ipc::kMaxChanges);
   const auto end = changes_.begin() + static_cast<std::ptrdiff_t>(count);
-  report_.changes.assign(changes_.begin(), end);
-  const bool answers = send(report_);
-  if (report_.site) site_told_ = answers;
+  report.changes.assign(changes_.begin(), end);
+  const bool tells_site = report.site.has_value();
+  const bool answers = send(std::move(report));
+  if (tells_site) site_told_ = answers;
   if (answers) changes_.erase(changes_.begin(), end);
-  report_.changes.clear();
+}
+
+ipc::GuardReport Guard::current_report() const {
+  ipc::GuardReport report = report_;
+  report.fault = fault();
+  report.guarded = watched_.size();
+  if (site_known_ && !site_told_) report.site = site_;
+  return report;
 }
 
 // For the ledger: what it is not told in time it does without.
@@ -254,9 +279,12 @@ bool Guard::send(ipc::Request request) {
 
 // Either the daemon hears of all that happened, or of every job anew as soon as it answers.
 void Guard::tell(const std::vector<JobEvent>& events) {
-  ipc::GuardReport first = report_;
-  first.first = true;
-  bool told = all_told_ || send(first);
+  bool told = all_told_;
+  if (!told) {
+    ipc::GuardReport first = current_report();
+    first.first = true;
+    told = send(std::move(first));
+  }
   ipc::EventSender sender(client_, kPatience);
   for (size_t i = 0; told && i < events.size(); ++i) told = sender.add(events[i]).ok();
   all_told_ = told && sender.flush().ok();

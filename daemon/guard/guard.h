@@ -26,16 +26,26 @@ namespace auspex {
 
 class Guard {
  public:
-  Guard(const Config& config, Slurm slurm);
+  // socket: the daemon's, which keeps it over a change of the configuration.
+  Guard(const std::string& socket, Slurm slurm);
 
-  void use(const Config& config);
+  // fault: why these settings are not the site's.
+  void use(const Config& config, std::optional<std::string> fault = std::nullopt);
+  // So long has slurmctld not answered; 0: it does.
+  std::chrono::seconds unreachable_for() const;
   // What is to be done now; to be called every second. Blocks for as long as slurmctld takes.
   void tick();
 
  private:
   using Clock = std::chrono::steady_clock;
 
+  struct Watched {
+    int64_t look_at_s = 0;       // when it is to be looked at
+    std::optional<Audit> audit;  // as it was last
+  };
+
   bool refresh_site();
+  void recall(JobState& job) const;
   void sweep(int64_t now_s);
   void look_at_due(int64_t now_s);
   void follow_plan(const JobState& job, const Plan& plan, int64_t now_s);
@@ -43,6 +53,7 @@ class Guard {
   void prove_rights(uint32_t other_users_job);
   std::optional<std::string> fault() const;
   void report();
+  ipc::GuardReport current_report() const;
   bool send(ipc::Request request);
   void note(const LimitChange& change);
   void tell(const std::vector<JobEvent>& events);
@@ -54,9 +65,11 @@ class Guard {
   GuardRules rules_;
   Site site_;
   bool site_known_ = false, site_told_ = false;
+  bool all_seen_ = false;  // every job, with the site as it is now
+  std::optional<std::string> config_fault_;
   Clock::time_point sweep_at_{};
 
-  std::map<uint32_t, int64_t> watched_;      // guarded job -> when to look at it
+  std::map<uint32_t, Watched> watched_;      // guarded jobs
   std::map<uint32_t, std::string> failing_;  // job -> why its limit could not be raised
   std::set<uint32_t> others_;                // jobs with a limit of somebody else
   std::optional<std::string> unreachable_;   // slurmctld
@@ -67,7 +80,7 @@ class Guard {
   bool all_told_ = false;            // the daemon has heard of every job
   std::deque<LimitChange> changes_;  // that the daemon was not told yet
   ipc::GuardReport report_;
-  Clock::time_point reported_{};
+  Clock::time_point reported_{}, answered_ = Clock::now();
 };
 
 }  // namespace auspex

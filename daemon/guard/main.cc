@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 
 #include "daemon/guard/guard.h"
@@ -18,7 +19,7 @@ namespace auspex {
 namespace {
 
 struct Options {
-  std::string config = "/etc/auspex/auspex.yaml";
+  std::string config = "/etc/auspex/auspex.yaml", socket;
   pid_t parent = 0;  // 0: of its own
 };
 
@@ -43,6 +44,16 @@ std::optional<int> wait_for_signal(const sigset_t& signals) {
   return signal > 0 ? std::optional<int>(signal) : std::nullopt;
 }
 
+constexpr std::chrono::seconds kGiveUp{120};
+
+// Jobs are guarded with the defaults rather than not at all.
+void read_config(const Options& options, Guard& guard) {
+  const auto config = load_config(options.config);
+  if (!config) spdlog::error("guard: {}", config.error().message);
+  guard.use(config ? *config : Config{},
+            config ? std::nullopt : std::optional("configuration: " + config.error().message));
+}
+
 int run(const Options& options) {
   const sigset_t signals = take_over_signals();
   if (options.parent != 0) {
@@ -51,19 +62,18 @@ int run(const Options& options) {
   }
   ::setpriority(PRIO_PROCESS, 0, 0);  // the daemon may go before slurmctld, its guard need not
   start_logging();
-  const auto config = load_config(options.config);
-  if (!config) {
-    spdlog::error("guard: {}", config.error().message);
-    return 2;
-  }
-  Guard guard(*config, Slurm::open());
-  for (;;) {
+  Guard guard(options.socket.empty() ? Config{}.socket : options.socket, Slurm::open());
+  read_config(options, guard);
+  // One that starts anew reads slurm.conf again.
+  while (guard.unreachable_for() < kGiveUp) {
     guard.tick();
     const auto signal = wait_for_signal(signals);
     if (!signal) continue;
     if (*signal != SIGHUP) return 0;
-    if (const auto changed = load_config(options.config)) guard.use(*changed);
+    read_config(options, guard);
   }
+  spdlog::error("guard: slurmctld has not answered for {} s", kGiveUp.count());
+  return 1;
 }
 
 }  // namespace
@@ -74,6 +84,7 @@ int main(int argc, char** argv) {
   CLI::App app{"auspex-guard: raises rewritten time limits before they expire; auspexd starts it"};
   app.set_version_flag("--version", AUSPEX_VERSION);
   app.add_option("--config", options.config, "configuration file")->capture_default_str();
+  app.add_option("--socket", options.socket, "the daemon's");
   app.add_option("--parent", options.parent, "end when this process, which started it, ends");
   try {
     app.parse(argc, argv);

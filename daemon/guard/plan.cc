@@ -18,7 +18,8 @@ bool is_step(const Audit& audit, uint32_t limit_min) {
 
 // Who may not write the audit does not find there what it did last.
 bool is_ours(const Audit& audit, uint32_t limit_min, const GuardRules& rules) {
-  return limit_min == audit.limit_min || (!rules.writes_audit && is_step(audit, limit_min));
+  return limit_min == audit.limit_min || limit_min == audit.was_min ||
+         (!rules.writes_audit && is_step(audit, limit_min));
 }
 
 // The first step that leaves more than the lead; a job may be found late.
@@ -52,29 +53,33 @@ Plan plan_for(const JobState& job, int64_t now_s, const GuardRules& rules, const
     return {};
   }
   if (!is_ours(*audit, job.limit_min, rules)) return {.action = Plan::Action::kOthers};
-  if (job.limit_min >= audit->asked_min) return {};
+  const Partition* partition = partition_of(site, job.partition);
+  const uint32_t most_min =
+      partition == nullptr ? audit->asked_min : std::min(audit->asked_min, partition->max_min);
+  if (job.limit_min >= most_min) return {};
 
-  // It may start this very moment, and is looked at again before it could come near its limit.
+  // It may start this very moment, and is looked at again before it could come near its limit; the
+  // next sweep sees it anyway.
   const int64_t limit_s = 60 * int64_t{job.limit_min};
   const Plan wait = {.action = Plan::Action::kWait,
-                     .look_at_s = now_s + std::max<int64_t>(limit_s - rules.lead_s, 0)};
+                     .look_at_s = now_s + std::max(limit_s - rules.lead_s, rules.sweep_s)};
   if (job.phase == JobPhase::kSuspended) return wait;
   if (job.phase == JobPhase::kPending) {
-    const bool trapped =
-        blockage_between(site, job.partition, now_s, now_s + 60 * int64_t{audit->asked_min});
-    if (!trapped) return wait;
-    return {.action = Plan::Action::kRaise, .limit_min = audit->asked_min};
+    const int64_t until_s = now_s + 60 * int64_t{most_min} + rules.sweep_s;
+    if (!blockage_between(site, job.partition, now_s, until_s)) return wait;
+    return {.action = Plan::Action::kRaise, .limit_min = most_min};
   }
   if (job.end_s - now_s > rules.lead_s) {
     return {.action = Plan::Action::kWait, .look_at_s = job.end_s - rules.lead_s};
   }
   return {.action = Plan::Action::kRaise,
-          .limit_min = next_limit_min(*audit, job, now_s, rules.lead_s)};
+          .limit_min = std::min(next_limit_min(*audit, job, now_s, rules.lead_s), most_min)};
 }
 
-Audit raised(const Audit& audit, uint32_t limit_min) {
+Audit raised(const Audit& audit, uint32_t from_min, uint32_t to_min) {
   Audit after = audit;
-  after.limit_min = limit_min;
+  after.was_min = from_min;
+  after.limit_min = to_min;
   ++after.extended;
   return after;
 }

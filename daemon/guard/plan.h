@@ -15,6 +15,7 @@ namespace auspex {
 struct GuardRules {
   int64_t lead_s = 300;      // before the limit at which it is raised
   bool writes_audit = true;  // may change admin_comment; an operator may not
+  int64_t sweep_s = 100;     // at most between two looks at all jobs
 };
 
 struct Plan {
@@ -36,7 +37,7 @@ uint32_t step_min(const Audit& audit, uint32_t step);
 
 Plan plan_for(const JobState& job, int64_t now_s, const GuardRules& rules, const Site& site);
 
-// The audit of a job whose limit the guard has raised.
-Audit raised(const Audit& audit, uint32_t limit_min);
+// The audit of a job whose limit the guard raises.
+Audit raised(const Audit& audit, uint32_t from_min, uint32_t to_min);
 
 }  // namespace auspex

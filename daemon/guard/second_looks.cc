@@ -69,35 +69,37 @@ std::vector<LimitChange> SecondLooks::make(int64_t now_s) {
     if (calls_ < kCallsPerChange) break;
     auto next = due_.extract(due_.begin());
     next.mapped().now_s = now_s;
-    if (const auto change = look(next.mapped())) changes.push_back(*change);
+    if (!look(next.mapped(), changes)) break;
   }
   return changes;
 }
 
-std::optional<LimitChange> SecondLooks::look(const ipc::LookRequest& request) {
+bool SecondLooks::look(const ipc::LookRequest& request, std::vector<LimitChange>& changes) {
   const auto outcome = client_.call(request, ipc::Clock::now() + kPatience);
   const auto* reply = std::get_if<ipc::Reply>(&outcome);
   const auto* look = reply == nullptr ? nullptr : std::get_if<ipc::LookReply>(reply);
-  if (look == nullptr || !look->edits) return std::nullopt;
+  if (look == nullptr) return false;
+  if (!look->edits) return true;
 
   calls_ -= kCallsPerChange;
   const auto now = slurm_.look(request.job_id);
   const bool as_it_was = now && *now && (**now).phase == JobPhase::kPending && !(**now).held &&
                          (**now).limit_min == request.limit_min &&
                          (**now).admin_comment == request.submission.admin_comment;
-  if (!as_it_was) return std::nullopt;
+  if (!as_it_was) return true;
   const Edits& edits = *look->edits;
   const auto error =
       slurm_.update(request.job_id, {edits.time_limit_min, edits.site_factor, edits.admin_comment});
   if (error) {
     spdlog::warn("guard: job {}: a second look could not be applied: {}", request.job_id,
                  error->text);
-    return std::nullopt;
+    return true;
   }
   spdlog::info("guard: job {}: second look: limit {} -> {}", request.job_id,
                format_time_limit(request.limit_min), format_time_limit(look->to_min));
-  return LimitChange{request.job_id, ChangeKind::kSecondLook, request.now_s, request.limit_min,
-                     look->to_min};
+  changes.push_back(
+      {request.job_id, ChangeKind::kSecondLook, request.now_s, request.limit_min, look->to_min});
+  return true;
 }
 
 }  // namespace auspex

@@ -28,7 +28,8 @@ class SecondLooks {
   std::vector<LimitChange> make(int64_t now_s);
 
  private:
-  std::optional<LimitChange> look(const ipc::LookRequest& request);
+  // false: the daemon does not answer.
+  bool look(const ipc::LookRequest& request, std::vector<LimitChange>& changes);
 
   Slurm& slurm_;
   ipc::Client& client_;

@@ -12,6 +12,7 @@
 #include <ctime>
 #include <memory>
 
+#include "ipc/protocol.h"
 #include "shared/units.h"
 
 namespace auspex {
@@ -27,6 +28,9 @@ using Partitions = std::unique_ptr<partition_info_msg_t,
 using Reservations =
     std::unique_ptr<reserve_info_msg_t, Freed<reserve_info_msg_t, slurm_free_reservation_info_msg>>;
 using Jobs = std::unique_ptr<job_info_msg_t, Freed<job_info_msg_t, slurm_free_job_info_msg>>;
+
+// What the protocol carries; see ipc/protocol.h.
+constexpr uint32_t kMostPartitions = ipc::kMaxPartitions;
 
 std::string text(const char* from) {
   return from == nullptr ? std::string() : std::string(from);
@@ -89,6 +93,10 @@ bool blocks(const reserve_info_t& reservation, time_t now) {
 }
 
 JobPhase phase_of(const slurm_job_info_t& job) {
+  // It will be there again, whatever its base state is for the moment.
+  if ((job.job_state & (JOB_REQUEUE | JOB_REQUEUE_HOLD | JOB_SPECIAL_EXIT)) != 0) {
+    return JobPhase::kPending;
+  }
   switch (job.job_state & JOB_STATE_BASE) {
     case JOB_PENDING:
       return JobPhase::kPending;
@@ -242,15 +250,20 @@ Result<Site> Slurm::site() {
   const time_t now = std::time(nullptr);
   for (uint32_t i = 0; i < loaded_->partitions->record_count; ++i) {
     const partition_info_t& partition = loaded_->partitions->partition_array[i];
+    if (i >= kMostPartitions) {
+      return Error{std::to_string(loaded_->partitions->record_count) + " partitions, at most " +
+                   std::to_string(kMostPartitions) + " are followed"};
+    }
     site.partitions.push_back({text(partition.name), partition.max_time,
                                given(partition.default_time),
                                (partition.flags & PART_FLAG_DEFAULT) != 0});
+    std::optional<time_t> first;  // one that comes later matters when this one has begun
     for (uint32_t j = 0; j < loaded_->reservations->record_count; ++j) {
       const reserve_info_t& reservation = loaded_->reservations->reservation_array[j];
-      if (blocks(reservation, now) && overlap(partition.node_inx, reservation.node_inx)) {
-        site.blockages.push_back({text(partition.name), reservation.start_time});
-      }
+      if (!blocks(reservation, now) || !overlap(partition.node_inx, reservation.node_inx)) continue;
+      first = std::min(first.value_or(reservation.start_time), reservation.start_time);
     }
+    if (first) site.blockages.push_back({text(partition.name), *first});
   }
   return site;
 }
@@ -301,7 +314,7 @@ bool Slurm::is_denied(const SlurmError& error) {
   return error.number == ESLURM_ACCESS_DENIED || error.number == ESLURM_USER_ID_MISSING;
 }
 
-bool Slurm::is_gone(const SlurmError& error) {
+bool Slurm::is_over(const SlurmError& error) {
   return error.number == ESLURM_INVALID_JOB_ID || error.number == ESLURM_JOB_FINISHED ||
          error.number == ESLURM_ALREADY_DONE;
 }

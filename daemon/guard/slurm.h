@@ -74,7 +74,7 @@ class Slurm {
   std::optional<SlurmError> update(uint32_t id, JobChange change);
 
   static bool is_denied(const SlurmError& error);
-  static bool is_gone(const SlurmError& error);  // the job has ended
+  static bool is_over(const SlurmError& error);  // the job has ended, or will not go on
 
  private:
   struct Loaded;

@@ -73,6 +73,9 @@ void Ledger::write_until_stopped() {
     }
     if (!batch.empty() && write(batch)) batch.clear();
   }
+  // What came while a batch was tried again.
+  const std::lock_guard lock(mutex_);
+  if (batch.empty() && !waiting_.empty()) write(waiting_);
 }
 
 bool Ledger::write(const std::vector<LedgerEntry>& batch) {

@@ -31,8 +31,8 @@ constexpr const char* kSql[] = {
     " proposed_min, applied_min, site_factor, level, p50_s, quantile_s, model, features, "
     "latency_us)"
     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    "UPDATE jobs SET job_id=?, array_id=?, partition=?, account=?, qos=?, submit_s=?"
-    " WHERE decision=?",
+    "UPDATE jobs SET job_id=?, array_id=?, partition=?, account=?, qos=?, submit_s=?,"
+    " applied_min=CASE WHEN ? THEN applied_min ELSE asked_min END WHERE decision=?",
     "SELECT decision FROM jobs WHERE job_id=? AND abs(submit_s - ?) <= 2",
     "INSERT OR IGNORE INTO jobs (decision, job_id, array_id, uid, partition, account, qos, mode, "
     "why,"
@@ -138,10 +138,12 @@ Status LedgerFile::write(const JobEntry& e) {
 }
 
 Result<DecisionNumber> LedgerFile::row_of(const JobEntry& e) {
+  // Without an audit the answer came too late or was refused: the job has what its user asked for.
   if (e.decision != 0) {
     Status named =
         statements_[kName]
-            .with(e.job_id, e.array_id, e.partition, e.account, e.qos, e.submit_s, e.decision)
+            .with(e.job_id, e.array_id, e.partition, e.account, e.qos, e.submit_s,
+                  static_cast<int64_t>(find_audit(e.admin_comment).has_value()), e.decision)
             .run();
     if (!named) return named.error();
     if (database_.changed_rows() > 0) return e.decision;

@@ -122,6 +122,22 @@ TEST_F(Book, TasksOfAnArrayAreItsSubmission) {
   EXPECT_EQ(categories(take(quick)->request), categories(request));
 }
 
+TEST_F(Book, ARefusedSubmissionIsNotTakenForTheNextOne) {
+  Submission refused = asked("a", 5000);
+  refused.time_limit_min = 90;
+  book.decided(refused, {.request = history_request_of(refused), .number = 1, .asked_min = 90});
+  const Submission second = asked("a", 5001);
+  book.decided(second, {.request = history_request_of(second), .number = 2, .asked_min = 60});
+  EXPECT_EQ(book.take(seen(EventKind::kSubmitted, 1, "a", 5001)).decision, 2);
+}
+
+TEST_F(Book, AnIdMayGoToAnotherJob) {
+  decide(asked("a", 5000));
+  take(seen(EventKind::kSubmitted, 1, "a", 5000));
+  decide(asked("b", 9000));
+  EXPECT_EQ(book.take(seen(EventKind::kSubmitted, 1, "b", 9000)).decision, 2);
+}
+
 TEST_F(Book, ForgetsTheOldestDecisionWhenFull) {
   decide(asked("a", 5000));
   for (size_t i = 0; i < JobBook::kMostWaiting; ++i) decide(asked("b", 5000));

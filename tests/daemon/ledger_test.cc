@@ -147,6 +147,17 @@ TEST_F(Ledgers, AJobWithoutADecisionHasAStoryToo) {
   EXPECT_EQ(story()->runtime_s, 600);
 }
 
+TEST_F(Ledgers, AnAnswerThatCameTooLateWasNotApplied) {
+  open();
+  ledger->add(decision(number));
+  JobEntry bare = job(EventKind::kSubmitted, number);
+  bare.admin_comment.clear();
+  ledger->add(bare);
+  ledger.reset();
+  EXPECT_EQ(story()->decision.applied_min, 1440U);
+  EXPECT_EQ(story()->decision.proposed_min, 190U);
+}
+
 TEST_F(Ledgers, ADeletedFileBeginsAnew) {
   open();
   ledger->add(decision(number));

@@ -32,9 +32,10 @@ TEST(Audit, TellsWhatWasDoneSince) {
   Audit after = audit();
   after.limit_min = 607;
   after.extended = 1;
+  after.was_min = 190;
   after.looks = 2;
   after.first_min = 1440;
-  EXPECT_EQ(audit_text(after), kText + " limit=607 extended=1 looks=2 first=1440");
+  EXPECT_EQ(audit_text(after), kText + " limit=607 extended=1 was=190 looks=2 first=1440");
   EXPECT_EQ(find_audit(audit_text(after)), after);
 }
 
@@ -49,6 +50,16 @@ TEST(Audit, IsFoundBehindWhatStoodThere) {
   EXPECT_EQ(find_audit("project 12 " + kText), audit());
   EXPECT_EQ(find_audit(kText + " ticket=77"), audit()) << "a word that is not ours ends it";
   EXPECT_EQ(find_audit("auspex:1 asked=9 applied=8 mode=hard " + kText), audit()) << "the last one";
+}
+
+TEST(Audit, SurvivesWhatOthersGlueToIt) {
+  for (const std::string tail :
+       {";ticket", ",ticket=7", "|x", "\nnote", " why=mine steps=9", " auspex:1 was here",
+        " auspex:1 asked=x applied=3 mode=hard"}) {
+    EXPECT_EQ(find_audit(kText + tail), audit()) << tail;
+    EXPECT_EQ(find_audit("lua;" + kText + tail), audit()) << tail;
+    EXPECT_EQ(with_audit(kText + tail, audit()), kText + tail);
+  }
 }
 
 TEST(Audit, KeepsWhatStandsAroundIt) {
@@ -66,7 +77,8 @@ TEST(Audit, IsNotMadeUpFromWhatIsNone) {
         "xauspex:1 asked=1440 applied=190 mode=guarded", "auspex:1 asked=1440 mode=guarded",
         "auspex:1 asked=x applied=190 mode=guarded", "auspex:1 asked=-5 applied=190 mode=guarded",
         "auspex:1 asked=1440 applied=190 mode=bold", "auspex:1 asked=1440 applied=190",
-        "auspex:1 asked=99999999999 applied=190 mode=guarded"}) {
+        "auspex:1 asked=99999999999 applied=190 mode=guarded",
+        "auspex:1 asked=1440 applied=190 mode=guarded steps=4294967295"}) {
     EXPECT_EQ(find_audit(text), std::nullopt) << text;
   }
 }

@@ -201,6 +201,8 @@ TEST(Policy, MoreThanThePartitionAllowsIsSlurmsToJudge) {
   s.partition = "gpu";
   const Prediction p = certain(190);
   EXPECT_EQ(decide(s, &p, config_in(Mode::kGuarded), site_of_two()).why, Why::kAbovePartition);
+  s.partition = "cpu,gpu";
+  EXPECT_EQ(decide(s, &p, config_in(Mode::kGuarded), site_of_two()).why, Why::kAbovePartition);
   s.time_limit_min = 600;
   EXPECT_EQ(decide(s, &p, config_in(Mode::kGuarded), site_of_two()).why, Why::kModel);
 }

@@ -31,7 +31,7 @@ class Look : public testing::Test {
            "steps=3";
   }
   std::optional<SecondLook> look(double runtime_min) {
-    return look_again(asked, job, certain(runtime_min), config, site);
+    return look_again(asked, job, certain(runtime_min), config, site, 1'800'000'000);
   }
   Config config;
   Site site;
@@ -46,7 +46,7 @@ TEST_F(Look, TightensWhatTurnsOutShorter) {
   EXPECT_EQ(l->to_min, 30U);
   EXPECT_EQ(l->edits.admin_comment,
             "auspex:1 asked=1440 applied=30 p50=30 q=0.9 mode=guarded model=1f3a why=second-look "
-            "steps=3 looks=1 first=190");
+            "steps=3 was=190 looks=1 first=190");
 }
 
 TEST_F(Look, GivesBackWhatTurnsOutLonger) {
@@ -116,6 +116,13 @@ TEST_F(Look, LeavesAloneWhatTheFirstLookWould) {
   EXPECT_FALSE(look(30));
   asked.time_min_min.reset();
   site.guard_fault = "silent";
+  EXPECT_FALSE(look(30));
+}
+
+TEST_F(Look, AReservationIsNearOrFarFromNow) {
+  site.partitions = {{.name = "cpu", .max_min = 2880}};
+  site.blockages = {{"cpu", 1'800'000'000 + 7200}};
+  asked.submit_time_s = 1'800'000'000 - 3 * 86'400;
   EXPECT_FALSE(look(30));
 }
 

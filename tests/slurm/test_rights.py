@@ -49,7 +49,7 @@ class Rights(SlurmCase):
     def test_slurm_user_may_do_all(self):
         with self.daemon_of(SLURM) as daemon:
             wait_until(lambda: self.cluster.limit_min(self.submit()) == 1, 60, 'the plugin to find it')
-            self.assert_guarded(daemon, r' limit=3 extended=1$')
+            self.assert_guarded(daemon, r' limit=3 extended=1 was=1$')
 
     def test_an_operator_extends_and_says_what_it_cannot_do(self):
         with self.daemon_of(OPERATOR) as daemon:

@@ -57,7 +57,7 @@ class Word(SlurmCase):
         job_id = self.running()
         self.wait_until_extended(job_id)
         self.assertRegex(self.audit(job_id), r'^auspex:1 asked=5 applied=1 .*mode=guarded .* steps=2 '
-                                             r'limit=3 extended=1$')
+                                             r'limit=3 extended=1 was=1$')
 
     def test_an_administrators_limit_stays(self):
         lower, higher = self.shortened('--hold'), self.shortened('--hold')
@@ -79,7 +79,19 @@ class Word(SlurmCase):
         self.update(job_id, f'AdminComment=note {text} ticket=77')
         self.cluster.client('scontrol', 'release', str(job_id))
         self.wait_until_extended(job_id)
-        self.assertRegex(self.audit(job_id), r'^note auspex:1 asked=5 .* extended=1 ticket=77$')
+        self.assertRegex(self.audit(job_id), r'^note auspex:1 asked=5 .* extended=1 was=1 ticket=77$')
+
+    def test_a_comment_that_somebody_replaced_does_not_end_the_guard(self):
+        job_id = self.running()
+        self.update(job_id, 'AdminComment=ticket 77')
+        self.wait_until_extended(job_id)
+        self.assertRegex(self.audit(job_id), r'^ticket 77 auspex:1 asked=5 .* extended=1 was=1$')
+
+    def test_with_a_hung_daemon_the_guard_goes_on(self):
+        job_id = self.running()
+        self.standing.pause()
+        self.addCleanup(self.standing.resume)
+        self.wait_until_extended(job_id)
 
     def test_each_task_of_an_array_is_extended_by_itself(self):
         array = self.cluster.sbatch('-t', str(ASKED_MIN), '-n', '1', '--array=0-2',

@@ -76,6 +76,13 @@ TEST_F(Following, ARequeuedJobIsTheSameJob) {
   EXPECT_EQ(kinds(sweep({job(7, JobPhase::kEnded)})), (Kinds{{EventKind::kEnded, 7}}));
 }
 
+TEST_F(Following, AJobThatEndedAndWasRequeuedIsAnotherOne) {
+  sweep({job(7, JobPhase::kEnded)});
+  EXPECT_EQ(kinds(sweep({job(7, JobPhase::kPending)})), (Kinds{{EventKind::kSubmitted, 7}}));
+  EXPECT_EQ(kinds(sweep({job(7, JobPhase::kRunning)})), (Kinds{{EventKind::kStarted, 7}}));
+  EXPECT_EQ(kinds(sweep({job(7, JobPhase::kEnded)})), (Kinds{{EventKind::kEnded, 7}}));
+}
+
 TEST_F(Following, TheLimitIsTheOneAskedFor) {
   JobState state = job(7, JobPhase::kPending);
   EXPECT_EQ(sweep({state})[0].submission.time_limit_min, 30U);

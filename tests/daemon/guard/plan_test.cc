@@ -11,7 +11,7 @@ namespace {
 using Action = Plan::Action;
 
 constexpr int64_t kNow = 1'800'000'000;
-const GuardRules kRules = {.lead_s = 300, .writes_audit = true};
+const GuardRules kRules = {.lead_s = 300, .writes_audit = true, .sweep_s = 100};
 const Site kSite;
 
 Audit audit() {
@@ -93,7 +93,7 @@ TEST(Plan, APendingJobIsLookedAtBeforeItCouldExpire) {
   minute.applied_min = minute.limit_min = 1;
   job.limit_min = 1;
   job.admin_comment = audit_text(minute);
-  EXPECT_EQ(plan(job).look_at_s, kNow) << "it may start now and have less than the lead";
+  EXPECT_EQ(plan(job).look_at_s, kNow + 100) << "the next sweep sees whether it has started";
 }
 
 TEST(Plan, ASuspendedJobDoesNotExpire) {
@@ -112,7 +112,7 @@ TEST(Plan, SomebodyElsesLimitIsFinal) {
 
 // An operator may not write admin_comment: the steps themselves tell whose a limit is.
 TEST(Plan, AnOperatorKnowsItsOwnLimitsByTheSteps) {
-  const GuardRules rules = {.lead_s = 300, .writes_audit = false};
+  const GuardRules rules = {.lead_s = 300, .writes_audit = false, .sweep_s = 100};
   JobState job = running(audit(), 10);
   job.limit_min = 607;
   EXPECT_EQ(plan(job, rules).action, Action::kRaise);
@@ -140,7 +140,7 @@ TEST(Plan, BeforeAReservationAPendingJobGetsItsLimitBack) {
   job.phase = JobPhase::kPending;
   const auto site_with = [](const char* partition, int64_t start_s) {
     Site site;
-    site.partitions = {{.name = "cpu"}, {.name = "gpu"}};
+    site.partitions = {{.name = "cpu", .max_min = 2880}, {.name = "gpu", .max_min = 2880}};
     site.blockages = {{partition, start_s}};
     return site;
   };
@@ -148,13 +148,32 @@ TEST(Plan, BeforeAReservationAPendingJobGetsItsLimitBack) {
   EXPECT_EQ(trapped.action, Action::kRaise);
   EXPECT_EQ(trapped.limit_min, 1440U);
   EXPECT_EQ(plan(job, kRules, site_with("gpu", kNow + 3600)).action, Action::kWait);
-  EXPECT_EQ(plan(job, kRules, site_with("cpu", kNow + 1440 * 60)).action, Action::kWait)
+  EXPECT_EQ(plan(job, kRules, site_with("cpu", kNow + 1440 * 60 + 99)).action, Action::kRaise)
+      << "it may start before the next sweep";
+  EXPECT_EQ(plan(job, kRules, site_with("cpu", kNow + 1440 * 60 + 100)).action, Action::kWait)
       << "it would have ended";
   EXPECT_EQ(plan(job, kRules, site_with("cpu", kNow - 1)).action, Action::kWait) << "it has begun";
 }
 
+// slurmctld may store the audit of an update and refuse its limit.
+TEST(Plan, ARefusedRaiseIsTriedAgain) {
+  JobState job = running(raised(audit(), 190, 607), 10);
+  job.limit_min = 190;
+  EXPECT_EQ(plan(job).action, Action::kRaise);
+  EXPECT_EQ(plan(job).limit_min, 607U);
+}
+
+TEST(Plan, NeverAboveThePartition) {
+  Site site;
+  site.partitions = {{.name = "cpu", .max_min = 500}};
+  EXPECT_EQ(plan(running(audit(), 10), kRules, site).limit_min, 500U);
+  Audit at_most = audit();
+  at_most.limit_min = 500;
+  EXPECT_EQ(plan(running(at_most, 10), kRules, site).action, Action::kNone);
+}
+
 TEST(Plan, TheAuditKeepsCount) {
-  const Audit once = raised(audit(), 607);
+  const Audit once = raised(audit(), 190, 607);
   EXPECT_EQ(once.limit_min, 607U);
   EXPECT_EQ(once.extended, 1U);
   EXPECT_EQ(once.applied_min, 190U);
