@@ -57,15 +57,15 @@ json text_or_null(const std::string& text) {
   return text.empty() ? json() : json(text);
 }
 
-std::string limit_text(const std::optional<uint32_t>& minutes) {
-  return minutes ? format_time_limit(*minutes) : "none";
-}
-
 std::string duration_text(double seconds) {
   return format_time_limit(static_cast<uint32_t>(std::ceil(seconds / 60)));
 }
 
 }  // namespace
+
+std::string limit_text(const std::optional<uint32_t>& minutes) {
+  return minutes ? format_time_limit(*minutes) : "none";
+}
 
 const char* explain(Why why) {
   switch (why) {

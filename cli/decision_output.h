@@ -2,7 +2,9 @@
 // A decision as the dry run shows it: for people, as one line of many, as JSON.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "shared/decision.h"
@@ -16,6 +18,8 @@ namespace auspex::cli {
 nlohmann::json edits_json(const Submission& submission, const Edits& edits);
 nlohmann::json decision_json(const Submission& submission, const Decision& decision);
 
+// "none" where there is none.
+std::string limit_text(const std::optional<uint32_t>& minutes);
 // In words.
 const char* explain(Why why);
 

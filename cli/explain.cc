@@ -27,10 +27,6 @@ std::string time_text(int64_t time_s) {
   return text;
 }
 
-std::string limit_text(const std::optional<uint32_t>& minutes) {
-  return minutes ? format_time_limit(*minutes) : "none";
-}
-
 std::string seconds_text(double seconds) {
   const auto whole = static_cast<int64_t>(std::llround(seconds));
   char text[32];
@@ -38,12 +34,6 @@ std::string seconds_text(double seconds) {
                 whole >= 86'400 ? (std::to_string(whole / 86'400) + "-").c_str() : "",
                 static_cast<long>(whole / 3600 % 24), static_cast<long>(whole / 60 % 60),
                 static_cast<long>(whole % 60));
-  return text;
-}
-
-std::string share_text(double level) {
-  char text[16];
-  std::snprintf(text, sizeof(text), "%.4g %%", 100 * level);
   return text;
 }
 
@@ -75,7 +65,7 @@ std::string decided_text(const DecisionEntry& d, bool from_audit) {
 std::string predicted_text(const DecisionEntry& d) {
   if (!d.p50_s) return "nothing";
   std::string text = "half of such jobs end within " + seconds_text(*d.p50_s);
-  if (d.quantile_s) text += ", " + share_text(d.level) + " within " + seconds_text(*d.quantile_s);
+  if (d.quantile_s) text += ", " + format_share(d.level) + " within " + seconds_text(*d.quantile_s);
   return text + " (model " + d.model + ")";
 }
 

@@ -10,7 +10,7 @@ SiteWatch::SiteWatch() {
 }
 
 void SiteWatch::take(const ipc::GuardReport& report, Clock::time_point now) {
-  heard_ = last_heard_ = now;
+  last_heard_ = now;
   if (report.site) site_ = *report.site;
   site_.guard_fault = report.fault;
   last_ = report;
@@ -18,8 +18,7 @@ void SiteWatch::take(const ipc::GuardReport& report, Clock::time_point now) {
 }
 
 const Site& SiteWatch::site(Clock::time_point now) {
-  if (heard_ && now - *heard_ > kSilence) {
-    heard_.reset();
+  if (!site_.guard_fault && now - last_heard_ > kSilence) {
     site_.guard_fault =
         "the guard has been silent for " + std::to_string(kSilence.count()) + " seconds";
   }

@@ -31,7 +31,6 @@ class SiteWatch {
  private:
   Site site_;
   ipc::GuardReport last_;
-  std::optional<Clock::time_point> heard_;
   Clock::time_point last_heard_ = Clock::now();
 };
 

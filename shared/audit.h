@@ -37,6 +37,11 @@ struct Audit {
 Audit audit_of(const Decision& decision, uint32_t steps);
 std::string audit_text(const Audit& audit);
 
+// Whether it was us who set this limit.
+inline bool is_limit_of(const Audit& audit, uint32_t limit_min) {
+  return limit_min == audit.limit_min || limit_min == audit.was_min;
+}
+
 // The last whole audit in an admin_comment, whatever others have put around it. nullopt: none, or
 // another version.
 std::optional<Audit> find_audit(std::string_view admin_comment);

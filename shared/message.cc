@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 #include <utility>
 
 #include "shared/units.h"
@@ -23,9 +22,7 @@ std::string limit(const Decision& d) {
 }
 
 std::string share(const Decision& d) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.4g %%", 100 * d.quantile_level);
-  return text;
+  return format_share(d.quantile_level);
 }
 
 std::string p50(const Decision& d) {
@@ -85,7 +82,7 @@ std::string message_text(std::string_view text, const Decision& decision) {
       out += text[at++];
     }
   }
-  return out.substr(0, kMaxMessageBytes);
+  return out.substr(0, kMaxMessageTextBytes);
 }
 
 }  // namespace auspex

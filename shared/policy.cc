@@ -21,16 +21,17 @@ bool matches(const std::vector<std::string>& patterns, const std::string& value)
 }
 
 bool matches_partition(const std::vector<std::string>& patterns, const Submission& s,
-                       const Partition* partition) {
-  if (matches(patterns, partition != nullptr ? partition->name : s.partition)) return true;
-  const auto names = split_list(s.partition);
-  return names.size() > 1 && std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-           return matches(patterns, name);
-         });
+                       const Site& site) {
+  if (patterns.empty()) return true;
+  const auto names = partition_names(site, s.partition);
+  return names.empty() ? matches(patterns, s.partition)
+                       : std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+                           return matches(patterns, std::string(name));
+                         });
 }
 
-bool matches(const RuleMatch& match, const Submission& s, const Partition* partition) {
-  return matches_partition(match.partition, s, partition) && matches(match.account, s.account) &&
+bool matches(const RuleMatch& match, const Submission& s, const Site& site) {
+  return matches_partition(match.partition, s, site) && matches(match.account, s.account) &&
          matches(match.user, s.user) && matches(match.qos, s.qos) && matches(match.name, s.name);
 }
 
@@ -40,10 +41,10 @@ struct Choice {
   int rule;
 };
 
-Choice choose(const Submission& submission, const Partition* partition, const Config& config) {
+Choice choose(const Submission& submission, const Config& config, const Site& site) {
   for (size_t i = 0; i < config.rules.size(); ++i) {
     const Rule& rule = config.rules[i];
-    if (matches(rule.match, submission, partition)) {
+    if (matches(rule.match, submission, site)) {
       return {rule.mode, rule.risk.value_or(config.risk), static_cast<int>(i)};
     }
   }
@@ -79,14 +80,16 @@ int32_t site_factor(const Prediction& prediction, const Config::Order& order) {
   return static_cast<int32_t>(std::lround(order.weight * std::clamp(1 - share, 0.0, 1.0)));
 }
 
-// What Slurm would give, where it asks for none.
-std::optional<uint32_t> asked_limit_min(const Submission& s, const Partition* partition,
-                                        const Config& config) {
-  if (s.time_limit_min) return s.time_limit_min;
-  if (config.limits.when_none_asked == WhenNoneAsked::kLeave || partition == nullptr) {
-    return std::nullopt;
+// What Slurm would give, where none is asked for.
+std::optional<uint32_t> asked_limit_min(const Submission& s, const Config& config,
+                                        const Site& site) {
+  if (s.time_limit_min || config.limits.when_none_asked == WhenNoneAsked::kLeave) {
+    return s.time_limit_min;
   }
-  return partition->default_min.value_or(partition->max_min);
+  const auto names = partition_names(site, s.partition);
+  const Partition* only = names.size() == 1 ? find_partition(site, names[0]) : nullptr;
+  if (only == nullptr) return std::nullopt;
+  return only->default_min.value_or(only->max_min);
 }
 
 // A shortened job may start in the time that is left before a reservation; then it could not be
@@ -94,15 +97,6 @@ std::optional<uint32_t> asked_limit_min(const Submission& s, const Partition* pa
 bool could_be_trapped(const Submission& s, uint32_t asked_min, const Site& site) {
   return blockage_between(site, s.partition, s.submit_time_s,
                           s.submit_time_s + 60 * int64_t{asked_min});
-}
-
-// Of several partitions, above any of them.
-bool is_above_partition(uint32_t asked_min, const Submission& s, const Site& site) {
-  const auto above = [&](const Partition* p) { return p != nullptr && asked_min > p->max_min; };
-  const auto names = split_list(s.partition);
-  return above(partition_of(site, s.partition)) ||
-         std::any_of(names.begin(), names.end(),
-                     [&](const std::string& name) { return above(partition_of(site, name)); });
 }
 
 bool soft_limits_work(const Site& site) {
@@ -199,8 +193,7 @@ std::optional<Why> why_named(std::string_view name) {
 Decision decide(const Submission& submission, const Prediction* prediction, const Config& config,
                 const Site& site) {
   Decision d;
-  const Partition* partition = partition_of(site, submission.partition);
-  const Choice choice = choose(submission, partition, config);
+  const Choice choice = choose(submission, config, site);
   d.mode = choice.mode;
   d.rule = choice.rule;
   d.quantile_level = 1 - choice.risk;
@@ -216,9 +209,9 @@ Decision decide(const Submission& submission, const Prediction* prediction, cons
   if (config.order.weight > 0 && d.mode > Mode::kAdvise) {
     d.edits.site_factor = site_factor(*prediction, config.order);
   }
-  d.asked_min = d.applied_min = asked_limit_min(submission, partition, config);
+  d.asked_min = d.applied_min = asked_limit_min(submission, config, site);
   if (!d.asked_min) return because(Why::kNoLimitAsked);
-  if (is_above_partition(*d.asked_min, submission, site)) return because(Why::kAbovePartition);
+  if (*d.asked_min > most_min(site, submission.partition)) return because(Why::kAbovePartition);
   const double proposed_min = proposed_limit_min(*prediction, d.quantile_level, config.limits);
   if (!(proposed_min < *d.asked_min)) return because(Why::kNotBelowAsked);
   d.proposed_min = static_cast<uint32_t>(proposed_min);

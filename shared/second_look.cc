@@ -54,8 +54,7 @@ std::optional<SecondLook> look_again(const Submission& submission, const Pending
   if (mode == LookMode::kOff || !may_change(d)) return std::nullopt;
 
   const auto before = find_audit(submission.admin_comment);
-  const bool ours = before ? job.limit_min == before->limit_min || job.limit_min == before->was_min
-                           : job.limit_min == *d.asked_min;
+  const bool ours = before ? is_limit_of(*before, job.limit_min) : job.limit_min == *d.asked_min;
   const bool touched = !ours || (before && before->extended > 0);
   const bool often = before && before->looks >= config.second_look.per_job;
   if (touched || often) return std::nullopt;

@@ -39,13 +39,20 @@ struct Site {
   bool operator==(const Site&) const = default;
 };
 
-// "a,b": the job goes to either.
-std::vector<std::string> split_list(std::string_view text);
+// The words of a list with commas.
+std::vector<std::string_view> split_list(std::string_view text);
 
-// Where a submission goes that names this partition, or none. nullptr: not known, or a list.
-const Partition* partition_of(const Site& site, std::string_view asked);
+// Where a job may go that asks for "a,b", for one partition, or for none and goes to the default.
+// Empty: none is asked for, and the default is not known. Views of the arguments.
+std::vector<std::string_view> partition_names(const Site& site, std::string_view asked);
 
-// Whether a reservation begins in one of these partitions after `from_s` and before `until_s`.
+// nullptr: not known.
+const Partition* find_partition(const Site& site, std::string_view name);
+
+// The least of their time limits; kUnlimitedMin: none, or not known.
+uint32_t most_min(const Site& site, std::string_view asked);
+
+// Whether a reservation begins in one of them after `from_s` and before `until_s`.
 bool blockage_between(const Site& site, std::string_view asked, int64_t from_s, int64_t until_s);
 
 }  // namespace auspex

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <ctime>
 #include <limits>
 #include <optional>
@@ -237,6 +238,12 @@ Result<int64_t> parse_timestamp(std::string_view text) {
   timegm(&day);
   if (day.tm_mon != local.tm_mon || day.tm_mday != local.tm_mday) return error();
   return static_cast<int64_t>(mktime(&local));
+}
+
+std::string format_share(double share) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.4g %%", 100 * share);
+  return text;
 }
 
 }  // namespace auspex

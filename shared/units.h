@@ -24,6 +24,9 @@ Result<double> parse_duration_s(std::string_view text);
 // "D-HH:MM:SS" with days only when there are any; "UNLIMITED" for kUnlimitedMin.
 std::string format_time_limit(uint32_t minutes);
 
+// "90 %", "99.5 %".
+std::string format_share(double share);
+
 // "500", "500M", "4G", "4GB", "1.5T", "1024K"; no suffix means MiB. Units: MiB, rounded up.
 // Source: sbatch(1), --mem.
 Result<uint64_t> parse_memory_mib(std::string_view text);

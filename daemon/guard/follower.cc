@@ -5,8 +5,6 @@
 #include <tuple>
 #include <utility>
 
-#include "shared/audit.h"
-
 namespace auspex {
 namespace {
 
@@ -29,8 +27,8 @@ int64_t time_of(const JobEvent& event) {
 
 JobEvent event_of(EventKind kind, const JobState& job, Submission submission) {
   // The record shows the limit that was applied.
-  if (const auto audit = find_audit(job.admin_comment)) {
-    submission.time_limit_min = audit->asked_min;
+  if (job.audit) {
+    submission.time_limit_min = job.audit->asked_min;
   }
   JobEvent event{.kind = kind, .submission = std::move(submission)};
   event.job_id = job.id;

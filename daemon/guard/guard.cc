@@ -92,8 +92,7 @@ void Guard::sweep(int64_t now_s) {
     if (plan.action == Plan::Action::kOthers) others.emplace(job.id, job);
     if (plan.action == Plan::Action::kWait || plan.action == Plan::Action::kRaise) {
       const bool waits = plan.action == Plan::Action::kWait;
-      watched.emplace(job.id,
-                      Watched{waits ? plan.look_at_s : now_s, find_audit(job.admin_comment)});
+      watched.emplace(job.id, Watched{waits ? plan.look_at_s : now_s, job.audit});
     }
   };
   if (!swept) {
@@ -156,8 +155,7 @@ void Guard::look_at_due(int64_t now_s) {
 // ours, the job is still guarded, and gets its audit back with the next extension.
 void Guard::recall(JobState& job) const {
   const auto known = watched_.find(job.id);
-  if (known == watched_.end() || !known->second.audit || find_audit(job.admin_comment)) return;
-  job.admin_comment = with_audit(job.admin_comment, *known->second.audit);
+  if (!job.audit && known != watched_.end()) job.audit = known->second.audit;
 }
 
 void Guard::follow_plan(const JobState& job, const Plan& plan, int64_t now_s) {
@@ -176,7 +174,7 @@ void Guard::follow_plan(const JobState& job, const Plan& plan, int64_t now_s) {
 }
 
 void Guard::raise(const JobState& job, const Plan& plan, int64_t now_s) {
-  const Audit after = raised(*find_audit(job.admin_comment), job.limit_min, plan.limit_min);
+  const Audit after = raised(*job.audit, job.limit_min, plan.limit_min);
   JobChange change = {.limit_min = plan.limit_min, .site_factor = {}, .admin_comment = {}};
   if (rules_.writes_audit) change.admin_comment = with_audit(job.admin_comment, after);
   const auto error = slurm_.update(job.id, std::move(change));
@@ -232,6 +230,10 @@ std::optional<std::string> Guard::fault() const {
   if (denied_) return denied_;
   if (!rights_proved_) return no_rights_yet();
   if (config_fault_) return config_fault_;
+  if (const std::string behind = slurm_.plugins_behind(); !behind.empty()) {
+    return "JobSubmitPlugins: " + behind +
+           " behind auspex may replace the audit in admin_comment: put auspex last";
+  }
   if (!failing_.empty()) {
     return "job " + std::to_string(failing_.begin()->first) +
            " could not be extended: " + failing_.begin()->second;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "shared/audit.h"
 #include "shared/job_record.h"
 
 namespace auspex {
@@ -23,6 +25,7 @@ struct JobState {
   double runtime_s = 0;                          // of one that ended, without suspensions
   Outcome outcome = Outcome::kOther;
   std::string partition, admin_comment;
+  std::optional<Audit> audit;  // what the comment tells
 };
 
 }  // namespace auspex

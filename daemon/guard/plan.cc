@@ -18,8 +18,7 @@ bool is_step(const Audit& audit, uint32_t limit_min) {
 
 // Who may not write the audit does not find there what it did last.
 bool is_ours(const Audit& audit, uint32_t limit_min, const GuardRules& rules) {
-  return limit_min == audit.limit_min || limit_min == audit.was_min ||
-         (!rules.writes_audit && is_step(audit, limit_min));
+  return is_limit_of(audit, limit_min) || (!rules.writes_audit && is_step(audit, limit_min));
 }
 
 // The first step that leaves more than the lead; a job may be found late.
@@ -47,16 +46,14 @@ uint32_t step_min(const Audit& audit, uint32_t step) {
 
 Plan plan_for(const JobState& job, int64_t now_s, const GuardRules& rules, const Site& site) {
   if (job.phase == JobPhase::kEnded) return {};
-  const auto audit = find_audit(job.admin_comment);
+  const std::optional<Audit>& audit = job.audit;
   if (!audit || audit->mode != Mode::kGuarded || audit->steps == 0 ||
       audit->applied_min >= audit->asked_min) {
     return {};
   }
   if (!is_ours(*audit, job.limit_min, rules)) return {.action = Plan::Action::kOthers};
-  const Partition* partition = partition_of(site, job.partition);
-  const uint32_t most_min =
-      partition == nullptr ? audit->asked_min : std::min(audit->asked_min, partition->max_min);
-  if (job.limit_min >= most_min) return {};
+  const uint32_t highest_min = std::min(audit->asked_min, most_min(site, job.partition));
+  if (job.limit_min >= highest_min) return {};
 
   // It may start this very moment, and is looked at again before it could come near its limit; the
   // next sweep sees it anyway.
@@ -65,15 +62,15 @@ Plan plan_for(const JobState& job, int64_t now_s, const GuardRules& rules, const
                      .look_at_s = now_s + std::max(limit_s - rules.lead_s, rules.sweep_s)};
   if (job.phase == JobPhase::kSuspended) return wait;
   if (job.phase == JobPhase::kPending) {
-    const int64_t until_s = now_s + 60 * int64_t{most_min} + rules.sweep_s;
+    const int64_t until_s = now_s + 60 * int64_t{highest_min} + rules.sweep_s;
     if (!blockage_between(site, job.partition, now_s, until_s)) return wait;
-    return {.action = Plan::Action::kRaise, .limit_min = most_min};
+    return {.action = Plan::Action::kRaise, .limit_min = highest_min};
   }
   if (job.end_s - now_s > rules.lead_s) {
     return {.action = Plan::Action::kWait, .look_at_s = job.end_s - rules.lead_s};
   }
   return {.action = Plan::Action::kRaise,
-          .limit_min = std::min(next_limit_min(*audit, job, now_s, rules.lead_s), most_min)};
+          .limit_min = std::min(next_limit_min(*audit, job, now_s, rules.lead_s), highest_min)};
 }
 
 Audit raised(const Audit& audit, uint32_t from_min, uint32_t to_min) {

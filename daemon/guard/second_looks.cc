@@ -9,7 +9,6 @@
 #include <string>
 
 #include "ipc/event_sender.h"
-#include "shared/audit.h"
 #include "shared/units.h"
 
 namespace auspex {
@@ -52,9 +51,9 @@ void SecondLooks::consider(const Sweep& sweep, const std::vector<JobEvent>& even
     request.limit_min = job.limit_min;
     request.site_factor = job.site_factor;
     uint32_t looks = 0;
-    if (const auto audit = find_audit(job.admin_comment)) {
-      request.submission.time_limit_min = audit->asked_min;
-      looks = audit->looks;
+    if (job.audit) {
+      request.submission.time_limit_min = job.audit->asked_min;
+      looks = job.audit->looks;
     }
     ipc::cut_to_wire(request.submission);
     due_.insert_or_assign({looks, job.id}, std::move(request));

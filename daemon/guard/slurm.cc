@@ -174,6 +174,7 @@ JobState SeenJob::state() const {
   state.outcome = outcome_of(job);
   state.partition = text(job.partition);
   state.admin_comment = text(job.admin_comment);
+  state.audit = find_audit(state.admin_comment);
   return state;
 }
 
@@ -234,6 +235,14 @@ Slurm::~Slurm() = default;
 bool Slurm::is_privileged() const {
   const uid_t uid = ::geteuid();
   return uid == 0 || (loaded_->conf && uid == loaded_->conf->slurm_user_id);
+}
+
+std::string Slurm::plugins_behind() const {
+  const std::string all = loaded_->conf ? text(loaded_->conf->job_submit_plugins) : "";
+  const auto words = split_list(all);
+  const auto ours = std::find(words.begin(), words.end(), "auspex");
+  if (ours == words.end() || ours + 1 == words.end()) return "";
+  return std::string((ours + 1)->data(), all.data() + all.size());
 }
 
 Result<Site> Slurm::site() {

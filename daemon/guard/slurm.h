@@ -64,6 +64,9 @@ class Slurm {
   Result<Site> site();
   // Root or SlurmUser: everything may be changed. Known after site().
   bool is_privileged() const;
+  // JobSubmitPlugins behind ours, with commas: they may replace what ours has written. "": none.
+  // Known after site().
+  std::string plugins_behind() const;
 
   // nullopt: only_changed, and nothing has since the last sweep.
   Result<std::optional<Sweep>> sweep(bool only_changed);

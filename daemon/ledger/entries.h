@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "shared/decision.h"
+#include "shared/history/past.h"
 #include "shared/job_event.h"
 #include "shared/limit_change.h"
 
@@ -43,5 +44,10 @@ struct JobEntry {
 };
 
 using LedgerEntry = std::variant<DecisionEntry, JobEntry, LimitChange>;
+
+DecisionEntry decision_entry(DecisionNumber number, const Submission& submission,
+                             const HistoryRequest& request, const Decision& decision);
+// decision: 0 if it is not known.
+JobEntry job_entry(const JobEvent& event, DecisionNumber decision);
 
 }  // namespace auspex

@@ -11,10 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, '..', '..')
+sys.path.insert(0, os.path.join(HERE, '..', 'slurm'))
+
+from processes import wait_until  # noqa: E402
+
 BUILD = os.environ.get('AUSPEX_BUILD_DIR') or f'{SOURCE}/build/release'
 
 
@@ -58,9 +61,9 @@ def main():
         with open(f'{folder}/log', 'wb') as log, subprocess.Popen(
                 [program('auspexd'), '--config', config], stderr=log) as daemon:
             try:
-                while subprocess.run([program('auspex'), 'status', '--config', config], timeout=60,
-                                     capture_output=True, check=False).returncode != 0:
-                    time.sleep(0.1)
+                wait_until(lambda: subprocess.run([program('auspex'), 'status', '--config', config],
+                                                  timeout=60, capture_output=True,
+                                                  check=False).returncode == 0, 30, 'the daemon')
                 subprocess.run([program('auspex'), 'feed', '--config', config, '--jobs', history,
                                 '--format', 'sacct'], check=True, timeout=900, capture_output=True)
                 load(f'{folder}/s', 10_000, options.rate)  # what is touched first costs more

@@ -42,7 +42,7 @@ TEST(Message, NamesAFieldThatThereIsNot) {
 TEST(Message, StaysWithinTheProtocol) {
   std::string text;
   while (text.size() + 10 <= kMaxMessageTemplateBytes) text += "{extended}";
-  EXPECT_EQ(message_text(text, decision(Mode::kGuarded)).size(), kMaxMessageBytes);
+  EXPECT_EQ(message_text(text, decision(Mode::kGuarded)).size(), kMaxMessageTextBytes);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each reason for which a job is left alone, with a real sbatch: the limit stays, nothing is
-written or said, and the reason is counted. maintenance and guard-down are in test_word.py."""
+written or said, and the reason is counted. guard-down is in test_plugins.py."""
 import contextlib
 import unittest
 

@@ -83,6 +83,7 @@ class Word(SlurmCase):
 
     def test_a_comment_that_somebody_replaced_does_not_end_the_guard(self):
         job_id = self.running()
+        wait_until(lambda: self.standing.status()['guard']['guarded'] == 1, 60, 'the guard to know it')
         self.update(job_id, 'AdminComment=ticket 77')
         self.wait_until_extended(job_id)
         self.assertRegex(self.audit(job_id), r'^ticket 77 auspex:1 asked=5 .* extended=1 was=1$')

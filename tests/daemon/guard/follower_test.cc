@@ -87,7 +87,7 @@ TEST_F(Following, TheLimitIsTheOneAskedFor) {
   JobState state = job(7, JobPhase::kPending);
   EXPECT_EQ(sweep({state})[0].submission.time_limit_min, 30U);
   state.id = 8;
-  state.admin_comment = "auspex:1 asked=1440 applied=30 mode=guarded";
+  state.audit = find_audit("auspex:1 asked=1440 applied=30 mode=guarded");
   EXPECT_EQ(sweep({state})[0].submission.time_limit_min, 1440U);
 }
 

@@ -33,7 +33,7 @@ JobState running(const Audit& audit, int64_t left_s) {
   job.end_s = kNow + left_s;
   job.start_s = job.end_s - 60 * int64_t{audit.limit_min};
   job.partition = "cpu";
-  job.admin_comment = "note " + audit_text(audit);
+  job.audit = audit;
   return job;
 }
 
@@ -92,7 +92,7 @@ TEST(Plan, APendingJobIsLookedAtBeforeItCouldExpire) {
   Audit minute = audit();
   minute.applied_min = minute.limit_min = 1;
   job.limit_min = 1;
-  job.admin_comment = audit_text(minute);
+  job.audit = minute;
   EXPECT_EQ(plan(job).look_at_s, kNow + 100) << "the next sweep sees whether it has started";
 }
 
@@ -128,7 +128,7 @@ TEST(Plan, OnlyWhatWasGuardedIsExtended) {
     EXPECT_EQ(plan(running(other, 10)).action, Action::kNone) << mode_name(mode);
   }
   JobState job = running(audit(), 10);
-  job.admin_comment = "none of ours";
+  job.audit.reset();
   EXPECT_EQ(plan(job).action, Action::kNone);
   job = running(audit(), 10);
   job.phase = JobPhase::kEnded;
