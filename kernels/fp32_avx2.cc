@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/fp32_body.h"
-#include "kernels/fp32_functions.h"
 
 namespace auspex {
 
-const Fp32Functions kFp32Avx2 = {add_rows, item_heads, laplace_cdf, sum_ratios, sum_decays};
+const Fp32Functions kFp32Avx2 = kFunctions;
 
 }  // namespace auspex

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The FP32 kernel, compiled once per instruction set. Included by exactly the fp32_*.cc files.
-// No std header: see kernels/backends.h.
+// No std header: see kernels/fp32_functions.h.
 #pragma once
 
 #include <stdint.h>
 
+#include "kernels/fp32_functions.h"
+#include "kernels/lanes.h"
+
+namespace auspex {
 namespace {
 
 // rows: [count][width]; factors: [count]; y: [width], accumulated in place.
@@ -39,108 +43,153 @@ inline void add_rows_of(const float* const* rows, const float* factors, uint32_t
   }
 }
 
-// exp(-a) for a in [0, 80], relative error below 2e-7; the compiler vectorises a loop over it.
-// Range reduction to [-ln2/2, ln2/2], then Taylor to degree 6.
-inline float exp_minus(float a) {
-  const float scaled = a < 80.0F ? -1.44269504F * a : -1.44269504F * 80.0F;
-  const int32_t whole = static_cast<int32_t>(scaled - 0.5F);  // scaled <= 0: rounds to nearest
-  const float r = (scaled - static_cast<float>(whole)) * 0.693147181F;
-  const float series =
-      1 +
-      r * (1 + r * (0.5F + r * (0.166666667F +
-                                r * (0.0416666667F + r * (0.00833333333F + r * 0.00138888889F)))));
-  return series * __builtin_bit_cast(float, (whole + 127) << 23);
+inline float sum_of(Lanes x) {
+  float lanes[kLanes], sum = 0;
+  store(lanes, x);
+  for (uint32_t half = kLanes / 2; half > 1; half /= 2) {
+    for (uint32_t j = 0; j < half; ++j) lanes[j] += lanes[half + j];
+  }
+  sum = lanes[0] + lanes[1];
+  return sum;
 }
 
-// Lanes that sum side by side, whatever the instruction set: equal results for equal inputs.
-constexpr uint32_t kLanes = 16;
+// x = n + r with n whole: adding kMagic rounds to n, and leaves n + 127 in the low bits, which
+// shifted are 2^n. For x in [-126, 127].
+constexpr float kMagic = 12582912.0F + 127.0F;  // 1.5 * 2^23
+inline Lanes two_to(Lanes shifted) {
+  return reinterpret_cast<Lanes>(reinterpret_cast<IntLanes>(shifted) << 23);
+}
 
-// x: [points], points a multiple of kLanes; v, inverse_scale, weight: [count] -> cdf [points]
-inline void laplace_cdf(const float* x, uint32_t points, const float* v, const float* inverse_scale,
-                        const float* weight, uint32_t count, float* cdf) {
-  for (uint32_t k = 0; k < points; k += kLanes) {
-    float sums[kLanes] = {};
-    for (uint32_t i = 0; i < count; ++i) {
-      for (uint32_t j = 0; j < kLanes; ++j) {
-        const float d = (x[k + j] - v[i]) * inverse_scale[i];
-        const float tail = 0.5F * exp_minus(__builtin_fabsf(d));
-        sums[j] += weight[i] * (d > 0 ? 1 - tail : tail);
-      }
-    }
-    for (uint32_t j = 0; j < kLanes; ++j) cdf[k + j] = sums[j];
+// 2^r for r in [-1/2, 1/2], relative error below 2e-7: minimax.
+inline Lanes power(Lanes r) {
+  Lanes p = r * 0.00132764725F + 0.00967554189F;
+  p = p * r + 0.0555071309F;
+  p = p * r + 0.240221202F;
+  p = p * r + 0.693146944F;
+  return p * r + 1.00000012F;
+}
+
+// Below it 2^x is nothing.
+constexpr float kLeastPower = -126;
+
+// x: [count] in [-87, 88], count a multiple of kPadding -> exp(x), in place
+inline void exp_all(float* x, uint32_t count) {
+  for (uint32_t k = 0; k < count; k += kLanes) {
+    const Lanes at = load(x + k);
+    const Lanes shifted = at * kLog2E + kMagic;
+    const Lanes r = (at - (shifted - kMagic) * 0.693147181F) * kLog2E;
+    store(x + k, power(r) * two_to(shifted));
   }
 }
 
-// s, inverse_s: [points], points a multiple of kLanes; v, inverse_v, weight: [count] -> sum
+// d <= 0 in powers of two -> 2^d
+inline Lanes decay(Lanes d) {
+  const Lanes x = max_of(d, all(kLeastPower));
+  const Lanes shifted = x + kMagic;
+  return power(x - (shifted - kMagic)) * two_to(shifted);
+}
+
+// x: [points], points a multiple of kPadding; v, sharpness, weight: [count] -> cdf [points]:
+// cdf[k] = sum_i weight[i] * (1 + sign(d) (1 - exp(-|d|))) / 2, d = (x[k] - v[i]) / scale[i]
+inline void laplace_cdf(const float* x, uint32_t points, const float* v, const float* sharpness,
+                        const float* weight, uint32_t count, float* cdf) {
+  float whole = 0;
+  for (uint32_t i = 0; i < count; ++i) whole += weight[i];
+  for (uint32_t k = 0; k < points; k += kLanes) {
+    const Lanes at = load(x + k);
+    Lanes sum = all(whole);
+    for (uint32_t i = 0; i < count; ++i) {
+      const Lanes d = (at - v[i]) * sharpness[i];
+      sum += weight[i] * signed_as(1 - decay(minus_abs(d)), d);
+    }
+    store(cdf + k, sum * 0.5F);
+  }
+}
+
+// s, inverse_s: [points], points a multiple of kPadding; v, inverse_v, weight: [count] -> sum
 // [points]: sum[k] = sum_i weight[i] * min/max(s[k], v[i])
 inline void sum_ratios(const float* s, const float* inverse_s, uint32_t points, const float* v,
                        const float* inverse_v, const float* weight, uint32_t count, float* sum) {
   for (uint32_t k = 0; k < points; k += kLanes) {
-    float sums[kLanes] = {};
+    const Lanes mine = load(s + k), inverse = load(inverse_s + k);
+    Lanes total = {};
     for (uint32_t i = 0; i < count; ++i) {
-      for (uint32_t j = 0; j < kLanes; ++j) {
-        const float up = s[k + j] * inverse_v[i], down = v[i] * inverse_s[k + j];
-        sums[j] += weight[i] * (up < down ? up : down);
-      }
+      const Lanes up = mine * inverse_v[i], down = v[i] * inverse;
+      total += weight[i] * min_of(up, down);
     }
-    for (uint32_t j = 0; j < kLanes; ++j) sum[k + j] = sums[j];
+    store(sum + k, total);
   }
 }
 
-// x: [points], points a multiple of kLanes; v, inverse_scale, weight: [count] -> sum [points]:
+// x: [points], points a multiple of kPadding; v, sharpness, weight: [count] -> sum [points]:
 // sum[k] = sum_i weight[i] * exp(-|x[k] - v[i]| / scale[i])
-inline void sum_decays(const float* x, uint32_t points, const float* v, const float* inverse_scale,
+inline void sum_decays(const float* x, uint32_t points, const float* v, const float* sharpness,
                        const float* weight, uint32_t count, float* sum) {
   for (uint32_t k = 0; k < points; k += kLanes) {
-    float sums[kLanes] = {};
+    const Lanes at = load(x + k);
+    Lanes total = {};
     for (uint32_t i = 0; i < count; ++i) {
-      for (uint32_t j = 0; j < kLanes; ++j) {
-        sums[j] += weight[i] * exp_minus(__builtin_fabsf(x[k + j] - v[i]) * inverse_scale[i]);
-      }
+      total += weight[i] * decay(minus_abs((at - v[i]) * sharpness[i]));
     }
-    for (uint32_t j = 0; j < kLanes; ++j) sum[k + j] = sums[j];
+    store(sum + k, total);
   }
 }
 
-// input: [inputs]; weights: [inputs][width]; shared, slot: [width]; heads: [2][width] -> out [2]:
-// out[h] = sum_j heads[h][j] * relu(shared[j] + slot[j] + sum_i input[i] * weights[i][j])
-inline void item_heads(const float* __restrict input, uint32_t inputs,
-                       const float* __restrict weights, const float* __restrict shared,
-                       const float* __restrict slot, const float* __restrict heads, uint32_t width,
-                       float* __restrict out) {
-  float first[kLanes] = {}, second[kLanes] = {};
-  uint32_t begin = 0;
-  for (; begin + kLanes <= width; begin += kLanes) {
-    // Pointers, not indices: a sum of uint32_t that may wrap is not vectorised.
-    const float* row = weights + begin;
-    const float *start = shared + begin, *more = slot + begin;
-    const float *head = heads + begin, *other_head = heads + width + begin;
-    float hidden[kLanes];
-    for (uint32_t j = 0; j < kLanes; ++j) hidden[j] = start[j] + more[j];
-    for (uint32_t i = 0; i < inputs; ++i, row += width) {
-      for (uint32_t j = 0; j < kLanes; ++j) hidden[j] += input[i] * row[j];
-    }
-    for (uint32_t j = 0; j < kLanes; ++j) {
-      const float active = hidden[j] > 0 ? hidden[j] : 0;
-      first[j] += active * head[j];
-      second[j] += active * other_head[j];
+// Adds to out [kItemTile][2] what hidden units [0, kBlocks * kLanes) of `first` on give.
+template <uint32_t kBlocks>
+inline void item_block(const ItemLayer& layer, const float* const* input, const float* const* slot,
+                       uint32_t first, float (*out)[2]) {
+  Lanes hidden[kItemTile][kBlocks];
+  for (uint32_t b = 0; b < kBlocks; ++b) {
+    const uint32_t j = first + b * kLanes;  // [0, width)
+    const Lanes shared = load(layer.shared + j);
+    for (uint32_t t = 0; t < kItemTile; ++t) hidden[t][b] = shared + load(slot[t] + j);
+  }
+  const float* row = layer.weights + first;
+  for (uint32_t i = 0; i < layer.inputs; ++i, row += layer.width) {
+    for (uint32_t b = 0; b < kBlocks; ++b) {
+      const Lanes weight = load(row + b * kLanes);
+      for (uint32_t t = 0; t < kItemTile; ++t) hidden[t][b] += input[t][i] * weight;
     }
   }
-  for (uint32_t half = kLanes / 2; half > 0; half /= 2) {
-    for (uint32_t j = 0; j < half; ++j) {
-      first[j] += first[half + j];
-      second[j] += second[half + j];
+  for (uint32_t t = 0; t < kItemTile; ++t) {
+    for (uint32_t head = 0; head < 2; ++head) {
+      const float* weights = layer.heads + head * layer.width + first;
+      Lanes sum = {};
+      for (uint32_t b = 0; b < kBlocks; ++b) {
+        const Lanes active = hidden[t][b] > 0 ? hidden[t][b] : Lanes{};
+        sum += active * load(weights + b * kLanes);
+      }
+      out[t][head] += sum_of(sum);
     }
   }
-  out[0] = first[0];
-  out[1] = second[0];
-  for (; begin < width; ++begin) {
-    float hidden = shared[begin] + slot[begin];
-    for (uint32_t i = 0; i < inputs; ++i) hidden += input[i] * weights[i * width + begin];
-    const float active = hidden > 0 ? hidden : 0;
-    out[0] += active * heads[begin];
-    out[1] += active * heads[width + begin];
+}
+
+// input, slot: [kItemTile] pointers to [inputs], [width] -> out [kItemTile][2]:
+// out[t][h] = sum_j heads[h][j] * relu(shared[j] + slot[t][j] + sum_i input[t][i] * weights[i][j])
+inline void item_tile(const ItemLayer& layer, const float* const* input, const float* const* slot,
+                      float (*out)[2]) {
+  for (uint32_t t = 0; t < kItemTile; ++t) out[t][0] = out[t][1] = 0;
+  uint32_t j = 0;  // [0, width)
+  for (; j + 2 * kLanes <= layer.width; j += 2 * kLanes) item_block<2>(layer, input, slot, j, out);
+  for (; j + kLanes <= layer.width; j += kLanes) item_block<1>(layer, input, slot, j, out);
+  for (; j < layer.width; ++j) {
+    for (uint32_t t = 0; t < kItemTile; ++t) {
+      float hidden = layer.shared[j] + slot[t][j];
+      for (uint32_t i = 0; i < layer.inputs; ++i) {
+        hidden += input[t][i] * layer.weights[i * layer.width + j];
+      }
+      const float active = hidden > 0 ? hidden : 0;
+      out[t][0] += active * layer.heads[j];
+      out[t][1] += active * layer.heads[layer.width + j];
+    }
   }
+}
+
+// input, slot: [count], count a multiple of kItemTile -> out [count][2]
+inline void item_heads(const ItemLayer& layer, const float* const* input, const float* const* slot,
+                       uint32_t count, float (*out)[2]) {
+  for (uint32_t k = 0; k < count; k += kItemTile) item_tile(layer, input + k, slot + k, out + k);
 }
 
 inline void add_rows(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
@@ -152,4 +201,49 @@ inline void add_rows(const float* const* rows, const float* factors, uint32_t co
   }
 }
 
+// y: [count], in place
+inline void relu(float* y, uint32_t count) {
+  uint32_t j = 0;  // [0, count)
+  for (; j + kLanes <= count; j += kLanes) store(y + j, max_of(load(y + j), Lanes{}));
+  for (; j < count; ++j) y[j] = y[j] > 0 ? y[j] : 0;
+}
+
+// kPairs registers of pairs from word `first` of each row; y: where their columns begin.
+template <uint32_t kPairs>
+inline void add_bf16_block(const uint16_t* const* rows, const float* factors, uint32_t count,
+                           uint32_t first, float* y) {
+  constexpr uint32_t kPerBlock = 16 / kLanes;  // registers of pairs to 32 columns
+  const auto low = [y](uint32_t p) { return y + p / kPerBlock * 32 + p % kPerBlock * kLanes; };
+  Lanes even[kPairs], odd[kPairs];
+  for (uint32_t p = 0; p < kPairs; ++p) {
+    even[p] = load(low(p));
+    odd[p] = load(low(p) + 16);
+  }
+  for (uint32_t k = 0; k < count; ++k) {
+    const auto* row = reinterpret_cast<const int32_t*>(rows[k] + first);
+    for (uint32_t p = 0; p < kPairs; ++p) {
+      const IntLanes pairs = *reinterpret_cast<const LooseIntLanes*>(row + p * kLanes);
+      even[p] += factors[k] * reinterpret_cast<Lanes>(pairs << 16);
+      odd[p] += factors[k] * reinterpret_cast<Lanes>(pairs & -65536);
+    }
+  }
+  for (uint32_t p = 0; p < kPairs; ++p) {
+    store(low(p), even[p]);
+    store(low(p) + 16, odd[p]);
+  }
+}
+
+// rows: [count] pointers to [width] BF16; factors: [count]; y: [width], accumulated in place.
+inline void add_bf16_rows(const uint16_t* const* rows, const float* factors, uint32_t count,
+                          uint32_t width, float* y) {
+  constexpr uint32_t kPairs = 16 / kLanes;  // 32 columns
+  uint32_t j = 0;                           // [0, width)
+  for (; j + 128 <= width; j += 128) add_bf16_block<4 * kPairs>(rows, factors, count, j, y + j);
+  for (; j < width; j += 32) add_bf16_block<kPairs>(rows, factors, count, j, y + j);
+}
+
+const Fp32Functions kFunctions = {add_rows, relu,        add_bf16_rows, item_heads,
+                                  exp_all,  laplace_cdf, sum_ratios,    sum_decays};
+
 }  // namespace
+}  // namespace auspex

@@ -7,21 +7,48 @@
 
 namespace auspex {
 
-// `points` is a multiple of this.
+// `points`, and `count` of exponentials, is a multiple of this.
 inline constexpr uint32_t kPadding = 16;
+
+inline constexpr uint32_t kBf16Width = 32;
+// Where in its row column `column` lies: pairs, of which the halves of registers are made.
+constexpr uint32_t bf16_place(uint32_t column) {
+  const uint32_t inside = column % 32;
+  return column - inside + inside % 16 * 2 + inside / 16;
+}
+
+// `count` of items is a multiple of this.
+inline constexpr uint32_t kItemTile = 4;
+
+// The hidden layer that all items share, and its two heads.
+struct ItemLayer {
+  uint32_t inputs, width;
+  const float* weights;  // Shape: [inputs][width]
+  const float* shared;   // Shape: [width]
+  const float* heads;    // Shape: [2][width]
+};
+
+// Sharpness of a kernel: this, over its scale. Powers of two cost less than those of e.
+inline constexpr float kLog2E = 1.44269504F;
 
 struct Fp32Functions {
   // y += sum_k factors[k] * rows[k][0..width). factors may be null: all ones.
   void (*add_rows)(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
                    float* y);
-  // out [2] = heads [2][width] * relu(shared [width] + slot [width] + input [inputs] * weights).
-  void (*item_heads)(const float* input, uint32_t inputs, const float* weights, const float* shared,
-                     const float* slot, const float* heads, uint32_t width, float* out);
-  void (*laplace_cdf)(const float* x, uint32_t points, const float* v, const float* inverse_scale,
+  // y = max(y, 0)
+  void (*relu)(float* y, uint32_t count);
+  // As add_rows, with BF16 rows, width a multiple of kBf16Width, columns in the order of
+  // bf16_place().
+  void (*add_bf16_rows)(const uint16_t* const* rows, const float* factors, uint32_t count,
+                        uint32_t width, float* y);
+  void (*item_heads)(const ItemLayer& layer, const float* const* input, const float* const* slot,
+                     uint32_t count, float (*out)[2]);
+  void (*exp_all)(float* x, uint32_t count);
+  void (*laplace_cdf)(const float* x, uint32_t points, const float* v, const float* sharpness,
                       const float* weight, uint32_t count, float* cdf);
   void (*sum_ratios)(const float* s, const float* inverse_s, uint32_t points, const float* v,
                      const float* inverse_v, const float* weight, uint32_t count, float* sum);
-  void (*sum_decays)(const float* x, uint32_t points, const float* v, const float* inverse_scale,
+  void (*sum_decays)(const float* x, uint32_t points, const float* v, const float* sharpness,
                      const float* weight, uint32_t count, float* sum);
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/backends.h"
+#include "kernels/parts.h"
 
 namespace auspex {
 namespace {
@@ -12,28 +12,26 @@ constexpr uint32_t padded(uint32_t count) {
   return (count + kPadding - 1) / kPadding * kPadding;
 }
 
-// Exponentials of logits, less the largest; what does not exist has -infinity.
-void softmax(float* items, uint32_t count, float* bins) {
-  float most = bins[0];
-  for (uint32_t i = 0; i < count; ++i) most = std::max(most, items[i]);
-  for (size_t bin = 0; bin < kBins; ++bin) most = std::max(most, bins[bin]);
+constexpr uint32_t kMostWeights = padded(kItems + kBins);
+// The least that exp_all() takes; next to the largest weight it is nothing.
+constexpr float kLeastExponent = -87;
+
+// Shape: logits [kMostWeights], `count` of them are there -> softmax, in place
+void softmax(float* logits, uint32_t count, const Fp32Functions& functions) {
+  float most = logits[0];
+  for (uint32_t i = 1; i < count; ++i) most = std::max(most, logits[i]);
+  for (uint32_t i = 0; i < count; ++i) logits[i] = std::max(logits[i] - most, kLeastExponent);
+  functions.exp_all(logits, padded(count));
   float sum = 0;
-  const auto raise = [&](float& logit) {
-    logit = std::exp(logit - most);
-    sum += logit;
-  };
-  for (uint32_t i = 0; i < count; ++i) raise(items[i]);
-  for (size_t bin = 0; bin < kBins; ++bin) raise(bins[bin]);
+  for (uint32_t i = 0; i < count; ++i) sum += logits[i];
   const float inverse = 1 / sum;
-  for (uint32_t i = 0; i < count; ++i) items[i] *= inverse;
-  for (size_t bin = 0; bin < kBins; ++bin) bins[bin] *= inverse;
+  for (uint32_t i = 0; i < count; ++i) logits[i] *= inverse;
 }
 
 }  // namespace
 
-// Shape: context [inputs of the last layer], bin_logits [kBins]
-void mix_items(const ModelFile& model, const HistoryView& view, const float* context,
-               const float* bin_logits, const Fp32Functions& functions, Mixture& out) {
+void mix_items(const ModelFile& model, const HistoryView& view, const Trunk::Result& trunk,
+               const Fp32Functions& functions, Mixture& out) {
   const PointerView& p = *model.pointer();
   const uint32_t contexts = model.layers().back().inputs;
   thread_local std::vector<float> scratch;
@@ -47,31 +45,51 @@ void mix_items(const ModelFile& model, const HistoryView& view, const float* con
   uint32_t active = 0;
   for (uint32_t i = 0; i < contexts; ++i) {
     rows[active] = p.context_weights + size_t{i} * p.width;
-    factors[active] = context[i];
-    active += context[i] != 0;
+    factors[active] = trunk.context[i];
+    active += trunk.context[i] != 0;
   }
   functions.add_rows(rows.data(), factors, active, p.width, shared);
 
   out.items = 0;
   out.log_limit_s = view.log_limit_s;
-  for (size_t item = 0; item < kItems; ++item) {
-    if (std::isnan(view.log_s[item])) continue;
-    const float* weights = item < kPastItems ? p.past_weights : p.candidate_weights;
-    float head[kItemHeads];
-    functions.item_heads(view.item[item].data(), kItemInputs, weights, shared,
-                         p.slot_bias + item * p.width, p.head_weights, p.width, head);
-    const float logit = head[0] + p.head_bias[item * kItemHeads];
-    const float log_scale = head[1] + p.head_bias[item * kItemHeads + 1];
-    out.log_s[out.items] = view.log_s[item];
-    out.scale[out.items] = std::exp(std::clamp(log_scale, kLeastLogScale, kMostLogScale));
-    out.weight[out.items] = logit;
-    ++out.items;
-  }
-  for (size_t bin = 0; bin < kBins; ++bin) {
-    out.bin_weight[bin] =
-        bin_open(bin, view.log_limit_s) ? bin_logits[bin] : -std::numeric_limits<float>::infinity();
-  }
-  softmax(out.weight.data(), out.items, out.bin_weight.data());
+  alignas(64) float logits[kMostWeights] = {}, scale[padded(kItems)] = {};
+  const auto add = [&](size_t first, size_t end, const float* weights) {
+    const float *input[kItems + kItemTile], *slot[kItems + kItemTile];
+    float heads[kItems + kItemTile][kItemHeads];
+    uint32_t there = 0;
+    std::array<size_t, kItems> item;
+    for (size_t i = first; i < end; ++i) {
+      item[there] = i;
+      there += !std::isnan(view.log_s[i]);
+    }
+    if (there == 0) return;
+    for (uint32_t k = 0; k < there + kItemTile; ++k) {  // a tile that is not full repeats its last
+      const size_t i = item[std::min(k, there - 1)];
+      input[k] = view.item[i].data();
+      slot[k] = p.slot_bias + i * p.width;
+    }
+    const ItemLayer layer = {kItemInputs, p.width, weights, shared, p.head_weights};
+    functions.item_heads(layer, input, slot, (there + kItemTile - 1) / kItemTile * kItemTile,
+                         heads);
+    for (uint32_t k = 0; k < there; ++k) {
+      const float* bias = p.head_bias + item[k] * kItemHeads;
+      logits[out.items] = heads[k][0] + bias[0];
+      scale[out.items] = std::clamp(heads[k][1] + bias[1], kLeastLogScale, kMostLogScale);
+      out.log_s[out.items++] = view.log_s[item[k]];
+    }
+  };
+  add(0, kPastItems, p.past_weights);
+  add(kPastItems, kItems, p.candidate_weights);
+  functions.exp_all(scale, padded(out.items));
+  std::copy_n(scale, out.items, out.scale.begin());
+
+  uint32_t open = 0;  // bins: the first ones
+  while (open < kBins && bin_open(open, view.log_limit_s)) ++open;
+  std::copy_n(trunk.outputs, open, logits + out.items);
+  softmax(logits, out.items + open, functions);
+  std::copy_n(logits, out.items, out.weight.begin());
+  std::copy_n(logits + out.items, open, out.bin_weight.begin());
+  std::fill(out.bin_weight.begin() + open, out.bin_weight.end(), 0.0F);
 }
 
 namespace {
@@ -79,13 +97,13 @@ namespace {
 class Cdf {
  public:
   Cdf(const Mixture& m, const Fp32Functions& functions) : m_(m), laplace_(functions.laplace_cdf) {
-    for (uint32_t i = 0; i < m.items; ++i) inverse_[i] = 1 / m.scale[i];
+    for (uint32_t i = 0; i < m.items; ++i) sharpness_[i] = kLog2E / m.scale[i];
     for (size_t bin = 0; bin < kBins; ++bin) below_[bin + 1] = below_[bin] + m.bin_weight[bin];
   }
 
   // Shape: x [points] -> cdf [points], points a multiple of kPadding
   void at(const float* x, uint32_t points, float* cdf) const {
-    laplace_(x, points, m_.log_s.data(), inverse_, m_.weight.data(), m_.items, cdf);
+    laplace_(x, points, m_.log_s.data(), sharpness_, m_.weight.data(), m_.items, cdf);
     for (uint32_t k = 0; k < points; ++k) {
       const float place = std::clamp(x[k] / kBinWidth, 0.0F, static_cast<float>(kBins));
       const auto bin = std::min(static_cast<size_t>(place), kBins - 1);
@@ -96,7 +114,7 @@ class Cdf {
  private:
   const Mixture& m_;
   decltype(Fp32Functions::laplace_cdf) laplace_;
-  float inverse_[kItems];
+  float sharpness_[kItems];
   float below_[kBins + 1] = {};
 };
 
@@ -128,29 +146,26 @@ void quantiles(const Cdf& cdf, const float* at_edge, MixturePoints& out) {
 // (exp(-|x - v|) - b exp(-|x - v| / b)) / (1 - b^2), and exp(-|difference of logs|) a ratio of
 // seconds. A bin counts as its middle.
 void accuracy_point(const Mixture& m, const Fp32Functions& functions, MixturePoints& out) {
-  constexpr uint32_t kMost = padded(kItems + kBins);
-  alignas(64) float place[kMost], seconds[kMost], inverse_s[kMost], weight[kMost];
-  alignas(64) float sharpness[kItems], correction[kItems], ratios[kMost], decays[kMost];
-  uint32_t count = 0;
-  const auto add = [&](float log_s, float w) {
-    place[count] = log_s;
-    seconds[count] = std::exp(log_s);
-    inverse_s[count] = 1 / seconds[count];
-    weight[count++] = w;
-  };
+  alignas(64) float place[kMostWeights] = {}, seconds[kMostWeights], inverse_s[kMostWeights];
+  alignas(64) float weight[kMostWeights] = {}, ratios[kMostWeights], decays[kMostWeights];
+  alignas(64) float sharpness[kItems], correction[kItems];
   for (uint32_t i = 0; i < m.items; ++i) {
     // At a scale of 1 the formula is 0 / 0; next to it the result is the same to five digits.
     const float b = std::abs(m.scale[i] - 1) < 1e-3F ? 1.001F : m.scale[i];
     const float factor = m.weight[i] / (1 - b * b);
-    add(m.log_s[i], factor);
-    sharpness[i] = 1 / b;
+    place[i] = m.log_s[i];
+    weight[i] = factor;
+    sharpness[i] = kLog2E / b;
     correction[i] = factor * b;
   }
   for (size_t bin = 0; bin < kBins; ++bin) {
-    add(std::min(bin_middle(bin), m.log_limit_s), m.bin_weight[bin]);
+    place[m.items + bin] = std::min(bin_middle(bin), m.log_limit_s);
+    weight[m.items + bin] = m.bin_weight[bin];
   }
-  const uint32_t real = count;
-  while (count % kPadding != 0) add(0, 0);
+  const uint32_t real = m.items + kBins, count = padded(real);
+  std::copy_n(place, count, seconds);
+  functions.exp_all(seconds, count);
+  for (uint32_t i = 0; i < count; ++i) inverse_s[i] = 1 / seconds[i];
   functions.sum_ratios(seconds, inverse_s, count, seconds, inverse_s, weight, real, ratios);
   functions.sum_decays(place, count, m.log_s.data(), sharpness, correction, m.items, decays);
   for (uint32_t i = 0; i < real; ++i) {
@@ -175,10 +190,12 @@ MixturePoints fast_points(const Mixture& m, const Fp32Functions& functions) {
   quantiles(cdf, at_edge, points);
   accuracy_point(m, functions, points);
   for (float& log_s : points.outputs) log_s = std::min(log_s, m.log_limit_s);
+  alignas(64) float seconds[padded(kBins)] = {};
+  for (size_t bin = 0; bin < kBins; ++bin) seconds[bin] = std::min(bin_middle(bin), m.log_limit_s);
+  functions.exp_all(seconds, padded(kBins));
   points.mean_s = at_edge[0];
   for (size_t bin = 0; bin < kBins; ++bin) {
-    points.mean_s +=
-        (at_edge[bin + 1] - at_edge[bin]) * std::exp(std::min(bin_middle(bin), m.log_limit_s));
+    points.mean_s += (at_edge[bin + 1] - at_edge[bin]) * seconds[bin];
   }
   return points;
 }

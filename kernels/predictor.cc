@@ -14,15 +14,15 @@ Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::load(
 }
 
 Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::with(
-    std::shared_ptr<const ModelFile> model, std::string_view backend_name) {
-  auto backend = make_backend(backend_name);
-  if (!backend) return backend.error();
+    std::shared_ptr<const ModelFile> model, std::string_view backend) {
+  auto network = load_network(model, backend);
+  if (!network) return network.error();
   return std::shared_ptr<const RuntimePredictor>(
-      new RuntimePredictor(std::move(model), std::move(*backend)));
+      new RuntimePredictor(std::move(model), std::move(*network)));
 }
 
-Prediction RuntimePredictor::predict(const HistoryRequest& request,
-                                     const JobHistory* history, int64_t now_s) const {
+Prediction RuntimePredictor::predict(const HistoryRequest& request, const JobHistory* history,
+                                     int64_t now_s) const {
   static const JobHistory kFirstDay({.keys = 1, .in_flight = 1});
   const auto start = std::chrono::steady_clock::now();
   if (history == nullptr) history = &kFirstDay;
@@ -40,18 +40,18 @@ Prediction RuntimePredictor::predict(const HistoryRequest& request, const Histor
   Prediction prediction;
   if (reads_history()) {
     Mixture mixture;
-    backend_->mix(*model_, {&job, &view}, mixture);
-    const MixturePoints points = backend_->points(mixture);
+    network_->mix({&job, &view}, mixture);
+    const MixturePoints points = network_->points(mixture);
     prediction = prediction_from_outputs(points.outputs.data(), request.limit_s);
     prediction.mean_s = std::clamp<double>(points.mean_s, 1.0, std::max(request.limit_s, 1.0));
     prediction.confidence = points.confidence;
   } else {
     float outputs[kOutputCount];
-    backend_->predict(*model_, {&job, 1}, outputs);
+    network_->predict({&job, 1}, outputs);
     prediction = prediction_from_outputs(outputs, request.limit_s);
   }
   prediction.model = model_->summary().id;
-  prediction.backend = backend_->name();
+  prediction.backend = network_->backend();
   return prediction;
 }
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/network_backend.h"
+#include "kernels/network.h"
 #include "shared/history/history.h"
 #include "shared/prediction.h"
 
@@ -13,7 +13,7 @@ namespace auspex {
 
 class RuntimePredictor {
  public:
-  // Errors: those of ModelFile::open and make_backend.
+  // Errors: those of ModelFile::open and load_network.
   static Result<std::shared_ptr<const RuntimePredictor>> load(const std::string& model_path,
                                                               std::string_view backend = "auto");
 
@@ -38,13 +38,13 @@ class RuntimePredictor {
   bool reads_history() const { return model_->pointer() != nullptr; }
 
   const ModelFile& model() const { return *model_; }
-  std::string_view backend() const { return backend_->name(); }
+  std::string_view backend() const { return network_->backend(); }
 
  private:
-  RuntimePredictor(std::shared_ptr<const ModelFile> model, std::unique_ptr<NetworkBackend> backend)
-      : model_(std::move(model)), backend_(std::move(backend)) {}
+  RuntimePredictor(std::shared_ptr<const ModelFile> model, std::shared_ptr<const Network> network)
+      : model_(std::move(model)), network_(std::move(network)) {}
   std::shared_ptr<const ModelFile> model_;
-  std::unique_ptr<NetworkBackend> backend_;
+  std::shared_ptr<const Network> network_;
 };
 
 }  // namespace auspex

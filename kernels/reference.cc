@@ -6,28 +6,28 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/backends.h"
+#include "kernels/parts.h"
 
 namespace auspex {
 namespace {
 
-class Reference final : public NetworkBackend {
+class Reference final : public Network {
  public:
-  std::string_view name() const override { return "reference"; }
+  explicit Reference(std::shared_ptr<const ModelFile> model) : model_(std::move(model)) {}
+  std::string_view backend() const override { return "reference"; }
 
-  void predict(const ModelFile& model, std::span<const EncodedJob> jobs,
-               float* outputs) const override {
+  void predict(std::span<const EncodedJob> jobs, float* outputs) const override {
     for (const EncodedJob& job : jobs) {
-      const std::vector<double> y = next_layer(model.layers().back(), context_of(model, job, {}));
+      const std::vector<double> y = next_layer(model_->layers().back(), context_of(job, {}));
       for (const double value : y) *outputs++ = static_cast<float>(value);
     }
   }
 
-  void mix(const ModelFile& model, const PointerInput& input, Mixture& out) const override {
+  void mix(const PointerInput& input, Mixture& out) const override {
     const HistoryView& view = *input.view;
-    const PointerView& p = *model.pointer();
-    const std::vector<double> context = context_of(model, *input.job, view.number);
-    const std::vector<double> bins = next_layer(model.layers().back(), context);
+    const PointerView& p = *model_->pointer();
+    const std::vector<double> context = context_of(*input.job, view.number);
+    const std::vector<double> bins = next_layer(model_->layers().back(), context);
     std::vector<double> logits;
     out.items = 0;
     out.log_limit_s = view.log_limit_s;
@@ -57,9 +57,8 @@ class Reference final : public NetworkBackend {
 
  private:
   // Shape: -> [inputs of the last layer]
-  static std::vector<double> context_of(const ModelFile& model, const EncodedJob& job,
-                                        std::span<const float> history) {
-    const auto layers = model.layers();
+  std::vector<double> context_of(const EncodedJob& job, std::span<const float> history) const {
+    const auto layers = model_->layers();
     std::vector<double> x = first_layer(layers.front(), job, history);
     for (size_t i = 1; i + 1 < layers.size(); ++i) x = next_layer(layers[i], x);
     return x;
@@ -116,12 +115,14 @@ class Reference final : public NetworkBackend {
     }
     return y;
   }
+
+  std::shared_ptr<const ModelFile> model_;
 };
 
 }  // namespace
 
-std::unique_ptr<NetworkBackend> make_reference() {
-  return std::make_unique<Reference>();
+std::shared_ptr<const Network> reference_network(std::shared_ptr<const ModelFile> model) {
+  return std::make_shared<Reference>(std::move(model));
 }
 
 }  // namespace auspex

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/backends.h"
+#include "kernels/parts.h"
 
 #include <algorithm>
 #include <cmath>

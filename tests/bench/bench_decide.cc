@@ -63,27 +63,34 @@ std::vector<EncodedJob> varied_jobs(const ModelFile& model) {
   return jobs;
 }
 
+// hidden, batch
 void network(benchmark::State& state, const char* name) {
-  const auto backend = make_backend(name);
-  if (!backend) {
-    state.SkipWithError(backend.error().message.c_str());
-    return;
-  }
   const fixtures::TemporaryFolder folder;
   const auto model = model_of(static_cast<uint32_t>(state.range(0)), folder);
+  const auto network = load_network(model, name);
+  if (!network) {
+    state.SkipWithError(network.error().message.c_str());
+    return;
+  }
+  const auto batch = static_cast<size_t>(state.range(1));
   const auto jobs = varied_jobs(*model);
-  float outputs[kOutputCount];
+  std::vector<float> outputs(batch * kOutputCount);
   size_t next = 0;
   for (auto _ : state) {
-    (*backend)->predict(*model, {&jobs[next], 1}, outputs);
-    benchmark::DoNotOptimize(outputs);
-    next = (next + 1) % jobs.size();
+    (*network)->predict({&jobs[next], batch}, outputs.data());
+    benchmark::DoNotOptimize(outputs.data());
+    next = (next + batch) % jobs.size();
   }
+  state.SetItemsProcessed(state.iterations() * state.range(1));
 }
-BENCHMARK_CAPTURE(network, avx512, "fp32-avx512")->Arg(512)->Arg(1024);
-BENCHMARK_CAPTURE(network, avx2, "fp32-avx2")->Arg(512)->Arg(1024);
-BENCHMARK_CAPTURE(network, portable, "fp32-portable")->Arg(512)->Arg(1024);
-BENCHMARK_CAPTURE(network, reference, "reference")->Arg(512);
+BENCHMARK_CAPTURE(network, fp32_avx512, "fp32-avx512")->ArgsProduct({{512, 1024}, {1, 4096}});
+BENCHMARK_CAPTURE(network, fp32_avx2, "fp32-avx2")->ArgsProduct({{512, 1024}, {1}});
+BENCHMARK_CAPTURE(network, fp32_portable, "fp32-portable")->ArgsProduct({{512, 1024}, {1}});
+BENCHMARK_CAPTURE(network, int8_vnni, "int8-vnni")->ArgsProduct({{512, 1024}, {1, 4096}});
+BENCHMARK_CAPTURE(network, int8_avx512, "int8-avx512")->ArgsProduct({{512, 1024}, {1}});
+BENCHMARK_CAPTURE(network, int8_avx2, "int8-avx2")->ArgsProduct({{512, 1024}, {1}});
+BENCHMARK_CAPTURE(network, int8_portable, "int8-portable")->ArgsProduct({{512, 1024}, {1}});
+BENCHMARK_CAPTURE(network, reference, "reference")->Args({512, 1});
 
 void features(benchmark::State& state) {
   const Submission submission = typical_submission();
@@ -167,31 +174,33 @@ void view(benchmark::State& state) {
 BENCHMARK(view);
 
 struct PointerParts {
-  Engine engine = pointer_engine();
-  std::unique_ptr<NetworkBackend> backend = make_backend("auto").value();
+  std::shared_ptr<const ModelFile> model =
+      *ModelFile::of(fixtures::random_pointer_model({256, 128}, 32, 1414, 5));
+  std::shared_ptr<const Network> network;
   EncodedJob job;
   HistoryView view;
   Mixture mixture;
 
-  PointerParts() {
+  explicit PointerParts(const char* backend) : network(load_network(model, backend).value()) {
     const HistoryRequest request = history_request_of(submission_of(kPastJobs));
     million_jobs().view(request, request.submit_s, view);
-    job = engine.predictor()->model().encode(request.features);
+    job = model->encode(request.features);
     mix();
   }
-  void mix() { backend->mix(engine.predictor()->model(), {&job, &view}, mixture); }
+  void mix() { network->mix({&job, &view}, mixture); }
 };
 
-void mix(benchmark::State& state) {
-  PointerParts parts;
+void mix(benchmark::State& state, const char* backend) {
+  PointerParts parts(backend);
   for (auto _ : state) parts.mix();
   benchmark::DoNotOptimize(parts.mixture);
 }
-BENCHMARK(mix);
+BENCHMARK_CAPTURE(mix, fp32, "auto");
+BENCHMARK_CAPTURE(mix, int8_vnni, "int8-vnni");
 
 void points(benchmark::State& state) {
-  PointerParts parts;
-  for (auto _ : state) benchmark::DoNotOptimize(parts.backend->points(parts.mixture));
+  PointerParts parts("auto");
+  for (auto _ : state) benchmark::DoNotOptimize(parts.network->points(parts.mixture));
 }
 BENCHMARK(points);
 

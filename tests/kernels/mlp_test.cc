@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every backend against the double-precision reference.
-#include "kernels/network_backend.h"
+#include "kernels/network.h"
 
 #include <gtest/gtest.h>
 
@@ -43,14 +43,21 @@ std::vector<EncodedJob> random_jobs(const ModelFile& model, size_t count, uint32
   return jobs;
 }
 
-void expect_agreement(const ModelFile& model, const std::vector<EncodedJob>& jobs) {
-  const size_t size = jobs.size() * kOutputCount;
-  std::vector<float> truth(size);
-  (*make_backend("reference"))->predict(model, jobs, truth.data());
-  for (const auto name : available_backends()) {
-    std::vector<float> outputs(size, -1e30F);
-    (*make_backend(name))->predict(model, jobs, outputs.data());
-    for (size_t i = 0; i < size; ++i) {
+std::vector<float> outputs_of(const std::shared_ptr<const ModelFile>& model,
+                              const std::vector<EncodedJob>& jobs, std::string_view backend) {
+  const auto network = load_network(model, backend);
+  EXPECT_TRUE(network.ok()) << network.error().message;
+  std::vector<float> outputs(jobs.size() * kOutputCount, -1e30F);
+  (*network)->predict(jobs, outputs.data());
+  return outputs;
+}
+
+void expect_agreement(const std::shared_ptr<const ModelFile>& model,
+                      const std::vector<EncodedJob>& jobs) {
+  const std::vector<float> truth = outputs_of(model, jobs, "reference");
+  for (const auto name : available_backends(Precision::kFp32)) {
+    const std::vector<float> outputs = outputs_of(model, jobs, name);
+    for (size_t i = 0; i < truth.size(); ++i) {
       // FP32 sums of up to 1024 terms near one: relative 2^-24 each, growing with the square root.
       ASSERT_NEAR(outputs[i], truth[i], 2e-5 * std::max(1.0F, std::abs(truth[i])))
           << name << " output " << i % kOutputCount << " of job " << i / kOutputCount;
@@ -64,19 +71,19 @@ TEST(Mlp, BackendsAgreeWithTheReferenceOnEveryShape) {
       {1}, {7}, {8}, {9}, {15, 17}, {16, 16}, {33, 1, 5}, {512, 256, 128}, {1024, 512, 256}};
   for (const auto& hidden : shapes) {
     const auto model = write_and_open(fixtures::random_model(hidden, 10, 3));
-    expect_agreement(*model, random_jobs(*model, 33, 10));
+    expect_agreement(model, random_jobs(*model, 33, 10));
   }
 }
 
 TEST(Mlp, ZeroAndOneJob) {
   const auto model = write_and_open(fixtures::random_model({16}, 3, 3));
-  expect_agreement(*model, {});
-  expect_agreement(*model, random_jobs(*model, 1, 3));
+  expect_agreement(model, {});
+  expect_agreement(model, random_jobs(*model, 1, 3));
 }
 
 TEST(Mlp, JobsWithoutAnyRow) {
   const auto model = write_and_open(fixtures::constant_model(600));
-  expect_agreement(*model, std::vector<EncodedJob>(3));
+  expect_agreement(model, std::vector<EncodedJob>(3));
 }
 
 TEST(Mlp, ReferenceIsTheFormula) {
@@ -99,9 +106,8 @@ TEST(Mlp, ReferenceIsTheFormula) {
   known.category[2] = 77;
   const std::vector<EncodedJob> jobs = {model->encode(missing), model->encode(unknown),
                                         model->encode(known)};
-  for (const auto name : available_backends()) {
-    std::vector<float> y(3 * kOutputCount);
-    (*make_backend(name))->predict(*model, jobs, y.data());
+  for (const auto name : available_backends(Precision::kFp32)) {
+    const std::vector<float> y = outputs_of(model, jobs, name);
     EXPECT_FLOAT_EQ(y[0], 1) << name;
     EXPECT_FLOAT_EQ(y[kOutputCount], 4) << name;
     EXPECT_FLOAT_EQ(y[2 * kOutputCount], 10) << name;
@@ -109,20 +115,21 @@ TEST(Mlp, ReferenceIsTheFormula) {
 }
 
 TEST(Mlp, TheNamedBackendIsTheOneThatRuns) {
-  for (const auto name : available_backends()) {
-    const auto backend = make_backend(name);
-    ASSERT_TRUE(backend.ok());
-    EXPECT_EQ((*backend)->name(), name);
+  const auto model = write_and_open(fixtures::random_model({16}, 3, 3));
+  for (const AvailableBackend& backend : available_backends()) {
+    EXPECT_EQ((*load_network(model, backend.name))->backend(), backend.name);
   }
-  EXPECT_EQ((*make_backend("auto"))->name(), available_backends().front());
-  EXPECT_EQ(available_backends().back(), "reference");
+  EXPECT_EQ((*load_network(model, "auto"))->backend(),
+            available_backends(Precision::kFp32).front());
+  EXPECT_EQ(available_backends().back().name, "reference");
 }
 
 TEST(Mlp, AnUnknownBackendIsNamedWithTheKnownOnes) {
-  const auto backend = make_backend("tpu");
-  ASSERT_FALSE(backend.ok());
-  EXPECT_NE(backend.error().message.find("\"tpu\""), std::string::npos);
-  EXPECT_NE(backend.error().message.find("fp32-portable"), std::string::npos);
+  const auto model = write_and_open(fixtures::random_model({16}, 3, 3));
+  const auto network = load_network(model, "tpu");
+  ASSERT_FALSE(network.ok());
+  EXPECT_NE(network.error().message.find("\"tpu\" does not run here"), std::string::npos);
+  EXPECT_NE(network.error().message.find("fp32-portable"), std::string::npos);
 }
 
 }  // namespace

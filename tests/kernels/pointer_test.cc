@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/network_backend.h"
+#include "kernels/network.h"
 #include "kernels/predictor.h"
 #include "tests/fixtures/models.h"
 #include "tests/fixtures/past_jobs.h"
@@ -36,10 +36,11 @@ std::shared_ptr<const ModelFile> random_model(const std::vector<uint32_t>& hidde
   return model_of(fixtures::random_pointer_model(hidden, width, kValues, 7));
 }
 
-std::unique_ptr<NetworkBackend> backend_of(std::string_view name) {
-  auto backend = make_backend(name);
-  EXPECT_TRUE(backend.ok()) << backend.error().message;
-  return std::move(*backend);
+std::shared_ptr<const Network> network_of(const std::shared_ptr<const ModelFile>& model,
+                                          std::string_view backend) {
+  auto network = load_network(model, backend);
+  EXPECT_TRUE(network.ok()) << network.error().message;
+  return *network;
 }
 
 // Half of the values are unknown to the model; every fifth is missing.
@@ -92,12 +93,13 @@ std::vector<Case> cases() {
   return all;
 }
 
-Mixture mixture_of(const NetworkBackend& backend, const ModelFile& model, const Case& job) {
-  const EncodedJob encoded = model.encode(job.features);
+Mixture mixture_of(const std::shared_ptr<const ModelFile>& model, std::string_view backend,
+                   const Case& job) {
+  const EncodedJob encoded = model->encode(job.features);
   Mixture mixture;
   mixture.weight.fill(kNone);  // a place that is read and was not written shows
   mixture.bin_weight.fill(kNone);
-  backend.mix(model, {&encoded, &job.view}, mixture);
+  network_of(model, backend)->mix({&encoded, &job.view}, mixture);
   return mixture;
 }
 
@@ -108,14 +110,13 @@ void expect_close(float value, float truth, const std::string& what) {
   ASSERT_NEAR(value, truth, 1e-4 * std::abs(truth) + 1e-7) << what;
 }
 
-void expect_agreement(const ModelFile& model, const std::string& shape) {
-  const auto reference = backend_of("reference");
+void expect_agreement(const std::shared_ptr<const ModelFile>& model, const std::string& shape) {
   for (const Case& job : cases()) {
-    const Mixture truth = mixture_of(*reference, model, job);
-    for (const auto name : available_backends()) {
+    const Mixture truth = mixture_of(model, "reference", job);
+    for (const auto name : available_backends(Precision::kFp32)) {
       const std::string where =
           std::string(name) + ", " + shape + ", limit " + std::to_string(job.limit_s);
-      const Mixture mixture = mixture_of(*backend_of(name), model, job);
+      const Mixture mixture = mixture_of(model, name, job);
       ASSERT_EQ(mixture.items, truth.items) << where;
       ASSERT_EQ(mixture.log_limit_s, job.view.log_limit_s) << where;
       for (uint32_t i = 0; i < truth.items; ++i) {
@@ -140,7 +141,7 @@ TEST(Pointer, BackendsMixAsTheReferenceOnEveryShape) {
     for (const uint32_t width : {1U, 7U, 8U, 16U, 33U}) {
       const std::string shape =
           "hidden " + std::to_string(hidden[0]) + ", width " + std::to_string(width);
-      ASSERT_NO_FATAL_FAILURE(expect_agreement(*random_model(hidden, width), shape));
+      ASSERT_NO_FATAL_FAILURE(expect_agreement(random_model(hidden, width), shape));
     }
   }
 }
@@ -151,8 +152,8 @@ TEST(Pointer, AMixtureHoldsTheItemsThatAreThereAndSumsToOne) {
     std::vector<float> present;
     std::copy_if(job.view.log_s.begin(), job.view.log_s.end(), std::back_inserter(present),
                  [](float log_s) { return !std::isnan(log_s); });
-    for (const auto name : available_backends()) {
-      const Mixture m = mixture_of(*backend_of(name), *model, job);
+    for (const auto& [name, precision] : available_backends()) {
+      const Mixture m = mixture_of(model, name, job);
       EXPECT_EQ(std::vector<float>(m.log_s.begin(), m.log_s.begin() + m.items), present) << name;
       const double bins = std::accumulate(m.bin_weight.begin(), m.bin_weight.end(), 0.0);
       EXPECT_NEAR(std::accumulate(m.weight.begin(), m.weight.begin() + m.items, bins), 1, 1e-5);
@@ -168,8 +169,8 @@ TEST(Pointer, NothingLiesInABinBeyondTheLimit) {
   const auto model = random_model({32, 16}, 8);
   for (const Case& job : cases()) {
     const auto last_open = static_cast<size_t>(job.view.log_limit_s / kBinWidth);
-    for (const auto name : available_backends()) {
-      const Mixture m = mixture_of(*backend_of(name), *model, job);
+    for (const auto& [name, precision] : available_backends()) {
+      const Mixture m = mixture_of(model, name, job);
       for (size_t bin = 0; bin < kBins; ++bin) {
         EXPECT_EQ(m.bin_weight[bin] > 0, bin <= last_open)
             << name << ", bin " << bin << ", limit " << job.limit_s;
@@ -188,8 +189,8 @@ TEST(Pointer, AKernelIsNeitherNarrowerNorWiderThanItMay) {
       content.pointer->head_bias[item * kItemHeads + 1] = bias;
     }
     const auto model = model_of(content);
-    for (const auto name : available_backends()) {
-      const Mixture m = mixture_of(*backend_of(name), *model, job);
+    for (const auto& [name, precision] : available_backends()) {
+      const Mixture m = mixture_of(model, name, job);
       for (const float scale : m.scale) EXPECT_FLOAT_EQ(scale, std::exp(log_scale)) << name;
     }
   }
@@ -198,11 +199,10 @@ TEST(Pointer, AKernelIsNeitherNarrowerNorWiderThanItMay) {
 TEST(Pointer, ALargerModelBeforeItChangesNothing) {
   const auto small = random_model({9, 5}, 7), large = random_model({256, 128}, 33);
   const std::vector<Case> all = cases();
-  for (const auto name : available_backends()) {
-    const auto backend = backend_of(name);
-    const Mixture before = mixture_of(*backend, *small, all[2]);
-    mixture_of(*backend, *large, all[1]);
-    const Mixture after = mixture_of(*backend, *small, all[2]);
+  for (const auto& [name, precision] : available_backends()) {
+    const Mixture before = mixture_of(small, name, all[2]);
+    mixture_of(large, name, all[1]);
+    const Mixture after = mixture_of(small, name, all[2]);
     EXPECT_EQ(std::vector(before.weight.begin(), before.weight.begin() + before.items),
               std::vector(after.weight.begin(), after.weight.begin() + after.items));
     EXPECT_EQ(before.bin_weight, after.bin_weight) << name;
@@ -236,9 +236,10 @@ double best_accuracy(const Mixture& m) {
   return best;
 }
 
-void expect_the_references_points(const Mixture& m, std::string_view name) {
-  const MixturePoints truth = backend_of("reference")->points(m);
-  const MixturePoints points = backend_of(name)->points(m);
+void expect_the_references_points(const std::shared_ptr<const ModelFile>& model, const Mixture& m,
+                                  std::string_view name) {
+  const MixturePoints truth = network_of(model, "reference")->points(m);
+  const MixturePoints points = network_of(model, name)->points(m);
   for (size_t i = 0; i < kQuantileCount; ++i) {
     // Bisected to 0.002.
     EXPECT_NEAR(points.outputs[i], truth.outputs[i], 0.003) << name << ", quantile " << i;
@@ -258,8 +259,10 @@ TEST(Points, AreTheReferencesOnEveryView) {
   for (const auto& hidden : kHidden) {
     const auto model = random_model(hidden, 8);
     for (const Case& job : cases()) {
-      const Mixture m = mixture_of(*backend_of("reference"), *model, job);
-      for (const auto name : available_backends()) expect_the_references_points(m, name);
+      const Mixture m = mixture_of(model, "reference", job);
+      for (const auto name : available_backends(Precision::kFp32)) {
+        expect_the_references_points(model, m, name);
+      }
     }
   }
 }
@@ -277,16 +280,16 @@ TEST(Points, TheExpectedAccuracyIsTheIntegralOverTheKernel) {
   }
 }
 
-std::string test_name(const testing::TestParamInfo<std::string_view>& backend) {
-  std::string name(backend.param);
+std::string test_name(const testing::TestParamInfo<AvailableBackend>& backend) {
+  std::string name(backend.param.name);
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }
 
-class PointerPredictor : public testing::TestWithParam<std::string_view> {
+class PointerPredictor : public testing::TestWithParam<AvailableBackend> {
  protected:
   std::shared_ptr<const RuntimePredictor> predictor(const ModelContent& content) const {
-    auto loaded = RuntimePredictor::with(model_of(content), GetParam());
+    auto loaded = RuntimePredictor::with(model_of(content), GetParam().name);
     EXPECT_TRUE(loaded.ok());
     return *loaded;
   }
@@ -313,7 +316,7 @@ TEST_P(PointerPredictor, NeverGoesBeyondTheLimit) {
       EXPECT_TRUE(std::is_sorted(p.quantiles_s.begin(), p.quantiles_s.end()));
       EXPECT_GT(p.confidence.value(), 0);
       EXPECT_LE(p.confidence.value(), 1);
-      EXPECT_EQ(p.backend, GetParam());
+      EXPECT_EQ(p.backend, GetParam().name);
     }
   }
 }

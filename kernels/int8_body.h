@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The INT8 kernel for instruction sets without products of bytes, compiled once per set. Included
+// by int8_portable.cc, int8_avx2.cc and int8_avx512.cc. No std header: see
+// kernels/fp32_functions.h.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/int8_functions.h"
+#include "kernels/lanes.h"
+
+namespace auspex {
+namespace {
+
+typedef int8_t LooseBytes __attribute__((vector_size(kLanes), aligned(1), may_alias));
+typedef uint8_t UnsignedBytes __attribute__((vector_size(kLanes)));
+typedef uint8_t LooseUnsigned __attribute__((vector_size(kLanes), aligned(1), may_alias));
+constexpr uint32_t kRegisters = 64 / kLanes;  // of sums: 64 columns
+
+inline IntLanes widened(const int8_t* from) {
+  return __builtin_convertvector(*reinterpret_cast<const LooseBytes*>(from), IntLanes);
+}
+
+// x: [inputs], inputs a multiple of 64 -> q [inputs]
+inline float quantize(const float* x, uint32_t inputs, uint8_t* q) {
+  Lanes most = {};
+  for (uint32_t i = 0; i < inputs; i += kLanes) most = max_of(most, load(x + i));
+  float lanes[kLanes], largest = 0;
+  store(lanes, most);
+  for (const float lane : lanes) largest = lane > largest ? lane : largest;
+  const float inverse = largest > kLeastScaled ? 255 / largest : 0;
+  for (uint32_t i = 0; i < inputs; i += kLanes) {
+    *reinterpret_cast<LooseUnsigned*>(q + i) =
+        __builtin_convertvector(whole(load(x + i) * inverse), UnsignedBytes);
+  }
+  return largest / 255;
+}
+
+// q: [inputs] -> y [width]
+inline void sparse(const Int8Layer& layer, const uint8_t* q, float scale, void*, float* y) {
+  for (uint32_t j = 0; j < layer.width; j += 64) {  // [0, width)
+    IntLanes sum[kRegisters] = {};
+    const int8_t* row = layer.rows + j;
+    for (uint32_t i = 0; i < layer.inputs; ++i, row += layer.width) {
+      if (q[i] == 0) continue;
+      for (uint32_t k = 0; k < kRegisters; ++k) {
+        sum[k] += int32_t{q[i]} * widened(row + k * kLanes);
+      }
+    }
+    int32_t placed[64];
+    for (uint32_t k = 0; k < kRegisters; ++k) {
+      *reinterpret_cast<LooseIntLanes*>(placed + k * kLanes) = sum[k];
+    }
+    for (uint32_t c = j; c < j + 64; ++c) {
+      const float value =
+          static_cast<float>(placed[row_place(c - j)]) * (scale * layer.scales[c]) + layer.bias[c];
+      y[c] = layer.relu && !(value > 0) ? 0 : value;
+    }
+  }
+}
+
+// q: [samples][inputs] -> y [samples][width]
+inline void dense(const Int8Layer& layer, const uint8_t* q, const float* scale, uint32_t samples,
+                  float* y) {
+  for (uint32_t s = 0; s < samples; ++s) {
+    const size_t sample = s;
+    sparse(layer, q + sample * layer.inputs, scale[s], nullptr, y + sample * layer.width);
+  }
+}
+
+// rows: [count] pointers to [width] -> y [width]
+inline void gather(const int8_t* const* rows, uint32_t count, const float* scales,
+                   const float* bias, uint32_t width, float* y) {
+  for (uint32_t j = 0; j < width; j += 64) {  // [0, width)
+    IntLanes sum[kRegisters] = {};
+    for (uint32_t n = 0; n < count; ++n) {
+      for (uint32_t k = 0; k < kRegisters; ++k) sum[k] += widened(rows[n] + j + k * kLanes);
+    }
+    for (uint32_t k = 0; k < kRegisters; ++k) {
+      const uint32_t at = j + k * kLanes;
+      store(y + at, __builtin_convertvector(sum[k], Lanes) * load(scales + at) + load(bias + at));
+    }
+  }
+}
+
+const Int8Functions kFunctions = {quantize, sparse, dense, gather};
+
+}  // namespace
+}  // namespace auspex

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/int8_body.h"
+
+namespace auspex {
+
+const Int8Functions kInt8Portable = kFunctions;
+
+}  // namespace auspex

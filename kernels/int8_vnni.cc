@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// INT8 on AVX-512 with VNNI: vpdpbusd adds four products of bytes to each of sixteen sums.
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/int8_functions.h"
+
+namespace auspex {
+namespace {
+
+// GCC 12 moves the intrinsic's accumulators to the stack and back.
+inline void add_products(__m512i& sum, __m512i bytes, __m512i weights) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes), "v"(weights));
+}
+
+inline __m512i four_bytes(const void* from) {
+  return _mm512_set1_epi32(*static_cast<const int32_t*>(from));
+}
+
+// sum: of 16 columns from j on -> y [16]
+inline void finish(const Int8Layer& layer, uint32_t j, __m512i sum, float scale, float* y) {
+  const __m512 factor = _mm512_mul_ps(_mm512_set1_ps(scale), _mm512_loadu_ps(layer.scales + j));
+  __m512 value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factor, _mm512_loadu_ps(layer.bias + j));
+  if (layer.relu) value = _mm512_max_ps(value, _mm512_setzero_ps());
+  _mm512_storeu_ps(y + j, value);
+}
+
+// x: [inputs], inputs a multiple of 64 -> q [inputs]
+float quantize(const float* x, uint32_t inputs, uint8_t* q) {
+  __m512 most = _mm512_setzero_ps();
+  for (uint32_t i = 0; i < inputs; i += 16) most = _mm512_max_ps(most, _mm512_loadu_ps(x + i));
+  const float largest = _mm512_reduce_max_ps(most);
+  const float inverse = largest > kLeastScaled ? 255 / largest : 0;
+  for (uint32_t i = 0; i < inputs; i += 16) {
+    const __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(x + i), _mm512_set1_ps(inverse));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(q + i),
+                     _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(scaled)));
+  }
+  return largest / 255;
+}
+
+// q: [inputs] -> place [count], value [count] of those that are not zero, both padded with zeroes
+// to a multiple of 64; returns the count.
+inline uint32_t find_active(const uint8_t* q, uint32_t inputs, uint32_t* place, uint8_t* value) {
+  const __m512i iota = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < inputs; i += 16) {
+    const __m512i wide =
+        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q + i)));
+    const __mmask16 active = _mm512_test_epi32_mask(wide, wide);
+    const __m512i places = _mm512_add_epi32(iota, _mm512_set1_epi32(static_cast<int>(i)));
+    _mm512_storeu_si512(place + count, _mm512_maskz_compress_epi32(active, places));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(value + count),
+                     _mm512_cvtepi32_epi8(_mm512_maskz_compress_epi32(active, wide)));
+    count += static_cast<uint32_t>(__builtin_popcount(active));
+  }
+  _mm512_storeu_si512(place + count, _mm512_setzero_si512());
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(value + count), _mm_setzero_si128());
+  return count;
+}
+
+// kBlocks * 64 columns from `first` on, over the active rows, four at a time.
+template <int kBlocks>
+inline void add_active(const Int8Layer& layer, const uint32_t* place, const uint8_t* value,
+                       uint32_t count, float scale, uint32_t first, float* y) {
+  __m512i sum[kBlocks][4];
+#pragma GCC unroll 8
+  for (auto& block : sum) {
+#pragma GCC unroll 8
+    for (__m512i& columns : block) columns = _mm512_setzero_si512();
+  }
+  const int8_t* rows = layer.rows + first;
+  for (uint32_t k = 0; k < count; k += kInt8Rows) {
+    const __m512i bytes = four_bytes(value + k);
+    const int8_t* row[kInt8Rows];
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < kInt8Rows; ++i) row[i] = rows + size_t{place[k + i]} * layer.width;
+#pragma GCC unroll 8
+    for (int b = 0; b < kBlocks; ++b) {
+      const __m512i r0 = _mm512_loadu_si512(row[0] + 64 * b);
+      const __m512i r1 = _mm512_loadu_si512(row[1] + 64 * b);
+      const __m512i r2 = _mm512_loadu_si512(row[2] + 64 * b);
+      const __m512i r3 = _mm512_loadu_si512(row[3] + 64 * b);
+      const __m512i low01 = _mm512_unpacklo_epi8(r0, r1), high01 = _mm512_unpackhi_epi8(r0, r1);
+      const __m512i low23 = _mm512_unpacklo_epi8(r2, r3), high23 = _mm512_unpackhi_epi8(r2, r3);
+      add_products(sum[b][0], bytes, _mm512_unpacklo_epi16(low01, low23));
+      add_products(sum[b][1], bytes, _mm512_unpackhi_epi16(low01, low23));
+      add_products(sum[b][2], bytes, _mm512_unpacklo_epi16(high01, high23));
+      add_products(sum[b][3], bytes, _mm512_unpackhi_epi16(high01, high23));
+    }
+  }
+#pragma GCC unroll 8
+  for (int b = 0; b < kBlocks; ++b) {
+#pragma GCC unroll 8
+    for (int c = 0; c < 4; ++c) {
+      finish(layer, first + static_cast<uint32_t>(64 * b + 16 * c), sum[b][c], scale, y);
+    }
+  }
+}
+
+// q: [inputs] -> y [width]
+void sparse(const Int8Layer& layer, const uint8_t* q, float scale, void* work, float* y) {
+  auto* place = static_cast<uint32_t*>(work);  // Shape: [inputs + 16]
+  auto* value = reinterpret_cast<uint8_t*>(place + layer.inputs + 16);
+  const uint32_t count = find_active(q, layer.inputs, place, value);
+  uint32_t j = 0;
+  for (; j + 256 <= layer.width; j += 256) add_active<4>(layer, place, value, count, scale, j, y);
+  for (; j < layer.width; j += 64) add_active<1>(layer, place, value, count, scale, j, y);
+}
+
+// kSamples * 64 columns; q: [kSamples][inputs]; tile: [inputs / 4][64][4]
+template <int kSamples>
+inline void dense_tile(const Int8Layer& layer, const int8_t* tile, const uint8_t* q,
+                       const float* scale, uint32_t j, float* y) {
+  __m512i sum[kSamples][4];
+#pragma GCC unroll 8
+  for (auto& sample : sum) {
+#pragma GCC unroll 8
+    for (__m512i& columns : sample) columns = _mm512_setzero_si512();
+  }
+  for (uint32_t i = 0; i < layer.inputs; i += 4, tile += 256) {
+    const __m512i w0 = _mm512_loadu_si512(tile), w1 = _mm512_loadu_si512(tile + 64);
+    const __m512i w2 = _mm512_loadu_si512(tile + 128), w3 = _mm512_loadu_si512(tile + 192);
+#pragma GCC unroll 8
+    for (int s = 0; s < kSamples; ++s) {
+      const __m512i bytes = four_bytes(q + static_cast<size_t>(s) * layer.inputs + i);
+      add_products(sum[s][0], bytes, w0);
+      add_products(sum[s][1], bytes, w1);
+      add_products(sum[s][2], bytes, w2);
+      add_products(sum[s][3], bytes, w3);
+    }
+  }
+#pragma GCC unroll 8
+  for (int s = 0; s < kSamples; ++s) {
+#pragma GCC unroll 8
+    for (uint32_t c = 0; c < 4; ++c) {
+      finish(layer, j + 16 * c, sum[s][c], scale[s], y + static_cast<size_t>(s) * layer.width);
+    }
+  }
+}
+
+// One sample: eight sums at a time, or each would wait for the one before.
+inline void dense_one(const Int8Layer& layer, const int8_t* tile, const uint8_t* q, float scale,
+                      uint32_t j, float* y) {
+  __m512i even[4], odd[4];
+#pragma GCC unroll 8
+  for (int c = 0; c < 4; ++c) even[c] = odd[c] = _mm512_setzero_si512();
+  for (uint32_t i = 0; i < layer.inputs; i += 8, tile += 512) {
+    const __m512i first = four_bytes(q + i), second = four_bytes(q + i + 4);
+#pragma GCC unroll 8
+    for (int c = 0; c < 4; ++c) {
+      add_products(even[c], first, _mm512_loadu_si512(tile + 64 * c));
+      add_products(odd[c], second, _mm512_loadu_si512(tile + 256 + 64 * c));
+    }
+  }
+#pragma GCC unroll 8
+  for (uint32_t c = 0; c < 4; ++c) {
+    finish(layer, j + 16 * c, _mm512_add_epi32(even[c], odd[c]), scale, y);
+  }
+}
+
+// q: [samples][inputs] -> y [samples][width]
+void dense(const Int8Layer& layer, const uint8_t* q, const float* scale, uint32_t samples,
+           float* y) {
+  constexpr uint32_t kTile = 6;
+  for (uint32_t j = 0; j < layer.width; j += 64) {  // [0, width)
+    const int8_t* tile = layer.tiles + size_t{j} * layer.inputs;
+    uint32_t s = 0;  // [0, samples)
+    const auto from = [&](uint32_t sample) { return q + size_t{sample} * layer.inputs; };
+    const auto to = [&](uint32_t sample) { return y + size_t{sample} * layer.width; };
+    for (; s + kTile <= samples; s += kTile) {
+      dense_tile<kTile>(layer, tile, from(s), scale + s, j, to(s));
+    }
+    for (; s + 2 <= samples; s += 2) dense_tile<2>(layer, tile, from(s), scale + s, j, to(s));
+    if (s < samples) dense_one(layer, tile, from(s), scale[s], j, to(s));
+  }
+}
+
+// rows: [count] pointers to [width], count at most 256 -> y [width]
+void gather(const int8_t* const* rows, uint32_t count, const float* scales, const float* bias,
+            uint32_t width, float* y) {
+  for (uint32_t j = 0; j < width; j += 64) {  // [0, width)
+    __m512i low = _mm512_setzero_si512(), high = low;
+    for (uint32_t k = 0; k < count; ++k) {
+      const auto* row = reinterpret_cast<const __m256i*>(rows[k] + j);
+      low = _mm512_add_epi16(low, _mm512_cvtepi8_epi16(_mm256_loadu_si256(row)));
+      high = _mm512_add_epi16(high, _mm512_cvtepi8_epi16(_mm256_loadu_si256(row + 1)));
+    }
+    const __m256i quarter[4] = {_mm512_castsi512_si256(low), _mm512_extracti64x4_epi64(low, 1),
+                                _mm512_castsi512_si256(high), _mm512_extracti64x4_epi64(high, 1)};
+#pragma GCC unroll 8
+    for (uint32_t c = 0; c < 4; ++c) {
+      const __m512 sum = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(quarter[c]));
+      const uint32_t at = j + 16 * c;
+      _mm512_storeu_ps(
+          y + at, _mm512_fmadd_ps(sum, _mm512_loadu_ps(scales + at), _mm512_loadu_ps(bias + at)));
+    }
+  }
+}
+
+}  // namespace
+
+const Int8Functions kInt8Vnni = {quantize, sparse, dense, gather};
+
+}  // namespace auspex

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the networks behind kernels/network.h.
+#pragma once
+
+#include <memory>
+
+#include "kernels/fp32_functions.h"
+#include "kernels/int8_functions.h"
+#include "kernels/network.h"
+
+namespace auspex {
+
+std::shared_ptr<const Network> reference_network(std::shared_ptr<const ModelFile> model);
+
+// In double precision, by bisection to 1e-6 of log seconds: the truth for the fast ones.
+MixturePoints reference_points(const Mixture& mixture);
+// Of a distribution that is none: NaN, which prediction_from_outputs() takes for the limit.
+MixturePoints no_points();
+
+// The layers of a network, packed for one instruction set.
+class Trunk {
+ public:
+  virtual ~Trunk() = default;
+
+  // Of this thread, until its next call.
+  struct Result {
+    const float* context;  // Shape: [inputs of the last layer]
+    const float* outputs;  // Shape: [outputs]
+  };
+  // history: the numbers of the pointer network, or none.
+  virtual Result run(const EncodedJob& job, std::span<const float> history) const = 0;
+  // outputs: [jobs.size()][outputs]
+  virtual void run(std::span<const EncodedJob> jobs, float* outputs) const = 0;
+};
+
+// The model outlives them.
+std::unique_ptr<const Trunk> fp32_trunk(const ModelFile& model, const Fp32Functions& functions);
+std::unique_ptr<const Trunk> int8_trunk(const ModelFile& model, const Fp32Functions& functions,
+                                        const Int8Functions& int8);
+
+// The pointer network behind a trunk.
+void mix_items(const ModelFile& model, const HistoryView& view, const Trunk::Result& trunk,
+               const Fp32Functions& functions, Mixture& out);
+MixturePoints fast_points(const Mixture& mixture, const Fp32Functions& functions);
+
+}  // namespace auspex
