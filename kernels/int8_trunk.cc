@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The layers in INT8. What stands for a number, with its sign and its range, and the last layer are
 // in BF16: they are few.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -16,14 +18,23 @@ namespace {
 constexpr size_t kCacheLine = 64;
 // Samples that go through the layers together: their activations stay in the nearest caches.
 constexpr uint32_t kTile = 48;
+// Samples by which a batch asks for its rows before it adds them up.
+constexpr uint32_t kAhead = 2;
 
+// On huge pages where the system gives them: gathered rows lie far apart.
 template <class T>
 struct CacheAligned {
   using value_type = T;
-  T* allocate(size_t n) {
-    return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{kCacheLine}));
+  static constexpr size_t kHugePage = size_t{2} << 20;
+  static std::align_val_t alignment(size_t n) {
+    return std::align_val_t{n * sizeof(T) >= kHugePage ? kHugePage : kCacheLine};
   }
-  void deallocate(T* memory, size_t) { ::operator delete (memory, std::align_val_t{kCacheLine}); }
+  T* allocate(size_t n) {
+    void* memory = ::operator new(n * sizeof(T), alignment(n));
+    if (n * sizeof(T) >= kHugePage) ::madvise(memory, n * sizeof(T), MADV_HUGEPAGE);
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* memory, size_t n) { ::operator delete(memory, alignment(n)); }
   bool operator==(const CacheAligned&) const { return true; }
 };
 template <class T>
@@ -200,7 +211,10 @@ class Int8Trunk final : public Trunk {
   // jobs: [samples] -> outputs [samples][outputs]
   void run_tile(std::span<const EncodedJob> jobs, Scratch& s, float* outputs) const {
     uint32_t width = first_.width;
-    for (size_t k = 0; k < jobs.size(); ++k) first_layer(jobs[k], {}, s, s.x.data() + k * width);
+    for (size_t k = 0; k < jobs.size(); ++k) {
+      if (k + kAhead < jobs.size()) fetch_rows(jobs[k + kAhead]);
+      first_layer(jobs[k], {}, s, s.x.data() + k * width);
+    }
     for (const HiddenLayer& layer : hidden_) {
       for (size_t k = 0; k < jobs.size(); ++k) {
         s.scale[k] = int8_.quantize(s.x.data() + k * width, width, s.q.data() + k * width);
@@ -213,6 +227,13 @@ class Int8Trunk final : public Trunk {
     for (size_t k = 0; k < jobs.size(); ++k) {
       last_layer(s.x.data() + k * width, s, s.outputs.data());
       outputs = std::copy_n(s.outputs.data(), last_.outputs, outputs);
+    }
+  }
+
+  void fetch_rows(const EncodedJob& job) const {
+    for (uint32_t i = 0; i < job.row_count; ++i) {
+      const int8_t* row = first_.rows.data() + size_t{job.rows[i]} * first_.width;
+      for (uint32_t j = 0; j < first_.width; j += kCacheLine) __builtin_prefetch(row + j);
     }
   }
 
