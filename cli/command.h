@@ -28,6 +28,7 @@ inline constexpr int kBad = 2;
 int dry_run(const Words& words);
 int train(const Words& words);
 int evaluate_model(const Words& words);
+int quantize(const Words& words);
 int learn(const Words& words);
 int explain_job(const Words& words);
 int status(const Words& words);

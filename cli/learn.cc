@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// auspex train, evaluate and learn: hand over to auspex-learn, which comes with the learn component
-// and needs libtorch; this program does not.
+// auspex train, evaluate, learn and quantize: hand over to auspex-learn, which comes with the learn
+// component and needs libtorch; this program does not.
 #include <unistd.h>
 
 #include <cerrno>
@@ -43,6 +43,9 @@ int evaluate_model(const Words& words) {
 }
 int learn(const Words& words) {
   return hand_over("learn", words);
+}
+int quantize(const Words& words) {
+  return hand_over("quantize", words);
 }
 
 }  // namespace auspex::cli

@@ -16,10 +16,11 @@ struct Command {
   int (*run)(const Words& words);
 };
 
-constexpr std::array<Command, 9> kCommands = {{
+constexpr std::array<Command, 10> kCommands = {{
     {"dry-run", "what would happen to a submission, and why", dry_run},
     {"train", "fit a runtime model on a site's history", train},
     {"evaluate", "a model's accuracy against the baselines", evaluate_model},
+    {"quantize", "a faster model, if it predicts as well", quantize},
     {"learn", "go on fitting the model as the daemon's jobs end", learn},
     {"feed", "tell the daemon what past jobs did", feed},
     {"explain", "what was done to a job, and why", explain_job},

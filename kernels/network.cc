@@ -94,10 +94,13 @@ std::vector<std::string_view> available_backends(Precision precision) {
 Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelFile> model,
                                                     std::string_view backend) {
   if (backend == kReference) return reference_network(std::move(model));
+  const Precision precision = model->summary().precision;
   for (const Variant& v : variants()) {
-    if (!v.runs || (backend != "auto" && backend != v.backend.name)) continue;
+    const bool wanted =
+        backend == "auto" ? v.backend.precision == precision : backend == v.backend.name;
+    if (!v.runs || !wanted) continue;
     if (!fits(*model, v.backend.precision)) {
-      return Error{"backend \"" + std::string(backend) + "\": a hidden layer without ReLU"};
+      return Error{std::string(v.backend.name) + ": a hidden layer without ReLU"};
     }
     auto trunk = v.int8 ? int8_trunk(*model, *v.fp32, *v.int8) : fp32_trunk(*model, *v.fp32);
     return std::shared_ptr<const Network>(std::make_shared<PackedNetwork>(

@@ -38,11 +38,6 @@ class Network {
   virtual MixturePoints points(const Mixture& mixture) const = 0;
 };
 
-// FP32: as the model has it. INT8: rounded as it is loaded, weights to 255 steps of each column's
-// largest, a layer's input to 256 steps of the sample's largest; the rows that stand for numbers,
-// the last layer and the pointer's items stay BF16 and FP32.
-enum class Precision { kFp32, kInt8 };
-
 struct AvailableBackend {
   std::string_view name;  // precision, then instruction set; "reference": double precision
   Precision precision;
@@ -52,8 +47,8 @@ struct AvailableBackend {
 std::vector<AvailableBackend> available_backends();
 std::vector<std::string_view> available_backends(Precision precision);
 
-// backend: a name of available_backends(), or "auto": the fastest of FP32. Errors: names the
-// backend and the available ones.
+// backend: a name of available_backends(), or "auto": the fastest of the model's own precision.
+// Errors: names the backend and the available ones; INT8 for a hidden layer without ReLU.
 Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelFile> model,
                                                     std::string_view backend = "auto");
 

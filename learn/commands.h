@@ -17,6 +17,7 @@ inline constexpr int kBadInput = 2;
 
 int train_command(int argc, char** argv);
 int evaluate_command(int argc, char** argv);
+int quantize_command(int argc, char** argv);
 int follow_command(int argc, char** argv);
 
 // "auspex COMMAND: MESSAGE" on stderr; returns kBadInput.

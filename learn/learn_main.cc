@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// auspex-learn: what of the auspex command needs libtorch: train, evaluate and learn.
+// auspex-learn: what of the auspex command needs libtorch, or evaluates: train, evaluate, quantize
+// and learn.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -61,10 +62,12 @@ int main(int argc, char** argv) {
   try {
     if (command == "train") return auspex::train_command(argc - 1, argv + 1);
     if (command == "evaluate") return auspex::evaluate_command(argc - 1, argv + 1);
+    if (command == "quantize") return auspex::quantize_command(argc - 1, argv + 1);
     if (command == "learn") return auspex::follow_command(argc - 1, argv + 1);
   } catch (const std::exception& failure) {  // out of memory, above all
     return auspex::fail(std::string(command), failure.what());
   }
-  std::fputs("auspex-learn: started by the auspex command: train, evaluate, learn\n", stderr);
+  std::fputs("auspex-learn: started by the auspex command: train, evaluate, quantize, learn\n",
+             stderr);
   return auspex::kBadInput;
 }

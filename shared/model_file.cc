@@ -22,6 +22,8 @@ namespace {
 // The widest layer that a file may ask for: bounds the scratch memory of a prediction.
 constexpr uint32_t kMaxWidth = 16384;
 
+constexpr std::array<const char*, 2> kPrecisions = {"fp32", "int8"};
+
 std::string short_id(uint64_t checksum) {
   char text[17];
   std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(checksum));
@@ -29,6 +31,19 @@ std::string short_id(uint64_t checksum) {
 }
 
 }  // namespace
+
+const char* precision_name(Precision precision) {
+  return kPrecisions.at(static_cast<size_t>(precision));
+}
+
+Result<Precision> precision_named(std::string_view name) {
+  for (size_t i = 0; i < kPrecisions.size(); ++i) {
+    if (name == kPrecisions[i]) return static_cast<Precision>(i);
+  }
+  std::string message = "precision \"" + std::string(name) + "\"; allowed are:";
+  for (const char* known : kPrecisions) message += std::string(" ") + known;
+  return Error{message};
+}
 
 Result<std::shared_ptr<const ModelFile>> ModelFile::open(const std::string& path) {
   const Result<RegularFile> file = open_regular(path);
@@ -73,6 +88,7 @@ ModelContent ModelFile::content() const {
   ModelContent content;
   content.trained_on = summary_.trained_on;
   content.created_s = summary_.created_s;
+  content.precision = summary_.precision;
   for (size_t i = 0; i < kCategoryCount; ++i) {
     content.fields[i].missing_row = field_rows_[i].missing;
     content.fields[i].unknown_row = field_rows_[i].unknown;
@@ -214,6 +230,10 @@ Status check_meaning(const model::RuntimeModel& m, const std::string& path) {
       !std::equal(levels->begin(), levels->end(), kQuantileLevels.begin())) {
     return refuse("its quantile levels are not this build's");
   }
+  if (m.precision() >= kPrecisions.size()) {
+    return refuse("precision " + std::to_string(m.precision()) +
+                  ", which this build does not know");
+  }
   if (m.layers()->size() < 2) return refuse("fewer than two layers");
   uint32_t inputs = m.layers()->Get(0)->inputs();
   const auto* pointer = m.pointer();
@@ -277,6 +297,7 @@ Status ModelFile::bind(const std::string& path) {
   summary_.id = short_id(header.checksum);
   summary_.trained_on = m.trained_on() ? m.trained_on()->str() : "";
   summary_.created_s = m.created_s();
+  summary_.precision = static_cast<Precision>(m.precision());
   summary_.bytes = memory_size_;
   summary_.layer_sizes.push_back(m.layers()->Get(0)->inputs());
   for (const auto* layer : *m.layers()) {

@@ -26,6 +26,14 @@ namespace auspex {
 
 inline constexpr uint32_t kModelFileVersion = 2;
 
+// How a network computes. FP32: as the file has it. INT8: rounded as it is loaded, weights to 255
+// steps of each column's largest, a layer's input to 256 steps of the sample's largest; the rows
+// that stand for numbers and the last layer are BF16, the pointer's items FP32.
+enum class Precision : uint8_t { kFp32, kInt8 };
+const char* precision_name(Precision precision);  // "fp32", "int8"
+// Errors: names the allowed ones.
+Result<Precision> precision_named(std::string_view name);
+
 // One job as the network reads it: rows of the first layer to sum, and z-scored numbers.
 struct EncodedJob {
   std::array<uint32_t, kCategoryCount> rows{};
@@ -61,6 +69,7 @@ struct ModelSummary {
   std::vector<std::pair<std::string, uint32_t>> categories;  // field -> known values; unused: 0
   std::vector<uint32_t> layer_sizes;                         // inputs, hidden..., outputs
   uint64_t calibrated_jobs = 0;                              // that its calibration knows
+  Precision precision = Precision::kFp32;                    // that it was found good in
 };
 
 struct ModelContent;
@@ -140,6 +149,7 @@ struct ModelContent {
   };
   std::string trained_on;
   int64_t created_s = 0;
+  Precision precision = Precision::kFp32;
   std::array<Field, kCategoryCount> fields;
   std::array<Number, kNumberCount> numbers;
   std::vector<Layer> layers;

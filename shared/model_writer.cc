@@ -93,7 +93,7 @@ flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
   const auto calibration = calibrated ? calibration_of(b, content.calibration) : 0;
   b.Finish(model::CreateRuntimeModel(b, kFeatureVersion, content.created_s, trained_on,
                                      fields_vector, lookup, numbers_vector, levels, layers_vector,
-                                     pointer, calibration),
+                                     pointer, calibration, static_cast<uint8_t>(content.precision)),
            model::RuntimeModelIdentifier());
   return b.Release();
 }

@@ -262,7 +262,7 @@ TEST(Int8, ANetworkWithoutReluIsRefused) {
   content.layers[1].relu = false;
   const auto network = load_network(*ModelFile::of(content), "int8-portable");
   ASSERT_FALSE(network.ok());
-  EXPECT_EQ(network.error().message, "backend \"int8-portable\": a hidden layer without ReLU");
+  EXPECT_EQ(network.error().message, "int8-portable: a hidden layer without ReLU");
 }
 
 }  // namespace
