@@ -44,13 +44,12 @@ inline void add_rows_of(const float* const* rows, const float* factors, uint32_t
 }
 
 inline float sum_of(Lanes x) {
-  float lanes[kLanes], sum = 0;
+  float lanes[kLanes];
   store(lanes, x);
   for (uint32_t half = kLanes / 2; half > 1; half /= 2) {
     for (uint32_t j = 0; j < half; ++j) lanes[j] += lanes[half + j];
   }
-  sum = lanes[0] + lanes[1];
-  return sum;
+  return lanes[0] + lanes[1];
 }
 
 // x = n + r with n whole: adding kMagic rounds to n, and leaves n + 127 in the low bits, which
@@ -60,7 +59,7 @@ inline Lanes two_to(Lanes shifted) {
   return reinterpret_cast<Lanes>(reinterpret_cast<IntLanes>(shifted) << 23);
 }
 
-// 2^r for r in [-1/2, 1/2], relative error below 2e-7: minimax.
+// 2^r for r in [-1/2, 1/2], relative error below 3e-7. Source: minimax by reweighted least squares.
 inline Lanes power(Lanes r) {
   Lanes p = r * 0.00132764725F + 0.00967554189F;
   p = p * r + 0.0555071309F;
@@ -72,7 +71,8 @@ inline Lanes power(Lanes r) {
 // Below it 2^x is nothing.
 constexpr float kLeastPower = -126;
 
-// x: [count] in [-87, 88], count a multiple of kPadding -> exp(x), in place
+// x: [count] in [-87, 88], count a multiple of kPadding -> exp(x), in place; relative error below
+// 5e-7 with fused multiplication, 5e-6 without
 inline void exp_all(float* x, uint32_t count) {
   for (uint32_t k = 0; k < count; k += kLanes) {
     const Lanes at = load(x + k);
@@ -93,11 +93,11 @@ inline Lanes decay(Lanes d) {
 // cdf[k] = sum_i weight[i] * (1 + sign(d) (1 - exp(-|d|))) / 2, d = (x[k] - v[i]) / scale[i]
 inline void laplace_cdf(const float* x, uint32_t points, const float* v, const float* sharpness,
                         const float* weight, uint32_t count, float* cdf) {
-  float whole = 0;
-  for (uint32_t i = 0; i < count; ++i) whole += weight[i];
+  float weights = 0;
+  for (uint32_t i = 0; i < count; ++i) weights += weight[i];
   for (uint32_t k = 0; k < points; k += kLanes) {
     const Lanes at = load(x + k);
-    Lanes sum = all(whole);
+    Lanes sum = all(weights);
     for (uint32_t i = 0; i < count; ++i) {
       const Lanes d = (at - v[i]) * sharpness[i];
       sum += weight[i] * signed_as(1 - decay(minus_abs(d)), d);

@@ -12,7 +12,7 @@ inline constexpr uint32_t kPadding = 16;
 
 inline constexpr uint32_t kBf16Width = 32;
 // Where in its row column `column` lies: pairs, of which the halves of registers are made.
-constexpr uint32_t bf16_place(uint32_t column) {
+static constexpr uint32_t bf16_place(uint32_t column) {
   const uint32_t inside = column % 32;
   return column - inside + inside % 16 * 2 + inside / 16;
 }

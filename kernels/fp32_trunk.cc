@@ -21,7 +21,7 @@ class Fp32Trunk final : public Trunk {
   Fp32Trunk(const ModelFile& model, const Fp32Functions& functions)
       : model_(model), functions_(functions) {}
 
-  Result run(const EncodedJob& job, std::span<const float> history) const override {
+  Activations run(const EncodedJob& job, std::span<const float> history) const override {
     Scratch& scratch = scratch_of_thread();
     const auto layers = model_.layers();
     first_layer(layers.front(), job, history, scratch);
@@ -42,10 +42,10 @@ class Fp32Trunk final : public Trunk {
   Scratch& scratch_of_thread() const {
     thread_local Scratch scratch;
     const size_t width = std::max<size_t>(model_.max_width(), kCategoryCount + kHistoryNumbers);
-    if (scratch.factors.size() < width) {
+    if (scratch.factors.size() < width) {  // the last to grow: should one fail, it is tried again
       scratch.values.resize(2 * width);
-      scratch.factors.resize(width);
       scratch.rows.resize(width);
+      scratch.factors.resize(width);
     }
     scratch.x = scratch.values.data();
     scratch.y = scratch.values.data() + scratch.factors.size();
@@ -64,27 +64,20 @@ class Fp32Trunk final : public Trunk {
     functions_.add_rows(rows, nullptr, job.row_count, layer.outputs, y);
     const float* row =
         layer.weights + (layer.inputs - kNumberCount - history.size()) * layer.outputs;
-    uint32_t count = 0;
-    const auto add = [&](float value) {
-      rows[count] = row;
-      scratch.factors[count] = value;
-      count += value != 0;  // what the history does not know is zero
-      row += layer.outputs;
-    };
-    for (const float value : job.numbers) add(value);
-    for (const float value : history) add(value);
-    functions_.add_rows(rows, scratch.factors.data(), count, layer.outputs, y);
+    float* factors = scratch.factors.data();
+    uint32_t count =
+        list_active(row, layer.outputs, job.numbers.data(), kNumberCount, rows, factors);
+    // What the history does not know is zero.
+    count += list_active(row + kNumberCount * layer.outputs, layer.outputs, history.data(),
+                         static_cast<uint32_t>(history.size()), rows + count, factors + count);
+    functions_.add_rows(rows, factors, count, layer.outputs, y);
     if (layer.relu) functions_.relu(y, layer.outputs);
   }
 
   // Shape: x [inputs] -> y [outputs]
   void next_layer(const LayerView& layer, Scratch& scratch) const {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < layer.inputs; ++i) {  // without a branch: half are zero, at random
-      scratch.rows[count] = layer.weights + size_t{i} * layer.outputs;
-      scratch.factors[count] = scratch.x[i];
-      count += scratch.x[i] != 0;
-    }
+    const uint32_t count = list_active(layer.weights, layer.outputs, scratch.x, layer.inputs,
+                                       scratch.rows.data(), scratch.factors.data());
     std::copy_n(layer.bias, layer.outputs, scratch.y);
     functions_.add_rows(scratch.rows.data(), scratch.factors.data(), count, layer.outputs,
                         scratch.y);

@@ -18,6 +18,9 @@ inline constexpr uint32_t kInt8Rows = 4;
 // A sample whose largest value is not above it counts as zeroes.
 inline constexpr float kLeastScaled = 1e-30F;
 
+// The sums of more rows might not fit 16 bits.
+inline constexpr uint32_t kMostGathered = 256;
+
 struct Int8Layer {
   uint32_t inputs = 0;  // padded to kInt8Width
   uint32_t width = 0;   // of the outputs, padded
@@ -30,7 +33,7 @@ struct Int8Layer {
 
 // Where in its row column `column` lies: four rows interleaved byte by byte then hold whole
 // columns, in their order, in registers of 64 bytes.
-constexpr uint32_t row_place(uint32_t column) {
+static constexpr uint32_t row_place(uint32_t column) {
   const uint32_t inside = column % 64;
   return column - inside + inside % 16 / 4 * 16 + inside / 16 * 4 + inside % 4;
 }
@@ -46,7 +49,8 @@ struct Int8Functions {
   void (*dense)(const Int8Layer& layer, const uint8_t* q, const float* scale, uint32_t samples,
                 float* y);
 
-  // y [width] = bias + scales * sum_k rows[k][0..width), columns as they come.
+  // y [width] = bias + scales * sum_k rows[k][0..width), columns as they come; count at most
+  // kMostGathered.
   void (*gather)(const int8_t* const* rows, uint32_t count, const float* scales, const float* bias,
                  uint32_t width, float* y);
 };

@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
+#include <limits>
 #include <new>
+#include <string>
 #include <vector>
 
 #include "kernels/parts.h"
@@ -16,14 +17,17 @@ namespace auspex {
 namespace {
 
 constexpr size_t kCacheLine = 64;
+static_assert(kCategoryCount <= kMostGathered);
 // Samples that go through the layers together: their activations stay in the nearest caches.
+// Source: ours, as is kAhead; others near them are no faster.
 constexpr uint32_t kTile = 48;
 // Samples by which a batch asks for its rows before it adds them up.
 constexpr uint32_t kAhead = 2;
 
-// On huge pages where the system gives them: gathered rows lie far apart.
+// On a cache line's border, and on huge pages where the system gives them: gathered rows lie far
+// apart.
 template <class T>
-struct CacheAligned {
+struct Placed {
   using value_type = T;
   static constexpr size_t kHugePage = size_t{2} << 20;
   static std::align_val_t alignment(size_t n) {
@@ -35,18 +39,15 @@ struct CacheAligned {
     return static_cast<T*>(memory);
   }
   void deallocate(T* memory, size_t n) { ::operator delete(memory, alignment(n)); }
-  bool operator==(const CacheAligned&) const { return true; }
+  bool operator==(const Placed&) const { return true; }
 };
 template <class T>
-using Packed = std::vector<T, CacheAligned<T>>;
+using Packed = std::vector<T, Placed<T>>;
 
-constexpr uint32_t padded(uint32_t count, uint32_t step) {
-  return (count + step - 1) / step * step;
-}
-
-// Round to nearest, ties to even. The weights are finite.
+// Round to nearest, ties to even; beyond the largest finite one, to that.
 uint16_t bf16_of(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
+  constexpr float kLargest = std::bit_cast<float>(0x7F7F0000U);
+  const auto bits = std::bit_cast<uint32_t>(std::clamp(value, -kLargest, kLargest));
   return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
@@ -80,7 +81,8 @@ Packed<float> column_scales(const LayerView& layer, uint32_t rows, uint32_t widt
 }
 
 int8_t int8_of(float weight, float scale) {
-  return scale > 0 ? static_cast<int8_t>(std::lrint(weight / scale)) : int8_t{0};
+  if (!(scale > 0)) return 0;
+  return static_cast<int8_t>(std::clamp(std::lrint(weight / scale), -127L, 127L));
 }
 
 struct FirstLayer {
@@ -140,6 +142,7 @@ struct LastLayer {
 };
 
 struct Scratch {
+  uint32_t widest = 0;
   Packed<float> x, y, outputs, factors;
   Packed<uint8_t> q, work;
   Packed<float> scale;
@@ -163,11 +166,12 @@ class Int8Trunk final : public Trunk {
     }
   }
 
-  Result run(const EncodedJob& job, std::span<const float> history) const override {
+  Activations run(const EncodedJob& job, std::span<const float> history) const override {
     Scratch& s = scratch_of_thread();
     first_layer(job, history, s, s.x.data());
     for (const HiddenLayer& layer : hidden_) {
       const float scale = int8_.quantize(s.x.data(), layer.view.inputs, s.q.data());
+      if (!std::isfinite(scale)) return overflowed(s);
       int8_.sparse(layer.view, s.q.data(), scale, s.work.data(), s.y.data());
       std::swap(s.x, s.y);
     }
@@ -191,33 +195,42 @@ class Int8Trunk final : public Trunk {
  private:
   Scratch& scratch_of_thread() const {
     thread_local Scratch s;
-    if (s.x.size() < size_t{kTile} * widest_) {
-      s.x.resize(size_t{kTile} * widest_);
+    const size_t rows = std::max({widest_, first_.dense_inputs, uint32_t{kCategoryCount}});
+    if (s.widest < widest_ || s.factors.size() < rows) {
+      const size_t widest = std::max<size_t>(s.widest, widest_);
+      s.x.resize(kTile * widest);
       s.y.resize(s.x.size());
       s.q.resize(s.x.size());
-      s.work.resize((size_t{widest_} + 64) * 8);
-      s.outputs.resize(widest_);
+      s.work.resize((widest + 16) * 8);
+      s.outputs.resize(widest);
       s.scale.resize(kTile);
-    }
-    const size_t rows = std::max({widest_, first_.dense_inputs, uint32_t{kCategoryCount}});
-    if (s.rows.size() < rows) {
-      s.rows.resize(rows);
-      s.factors.resize(rows);
       s.gathered.resize(kCategoryCount);
+      s.rows.resize(std::max(s.rows.size(), rows));
+      s.factors.resize(s.rows.size());
+      s.widest = static_cast<uint32_t>(widest);  // the last: should one fail, it is tried again
     }
     return s;
+  }
+
+  // Of sums beyond the range of a float nothing is left that could be quantized.
+  Activations overflowed(Scratch& s) const {
+    std::fill(s.outputs.begin(), s.outputs.end(), std::numeric_limits<float>::quiet_NaN());
+    return {s.x.data(), s.outputs.data()};
   }
 
   // jobs: [samples] -> outputs [samples][outputs]
   void run_tile(std::span<const EncodedJob> jobs, Scratch& s, float* outputs) const {
     uint32_t width = first_.width;
+    std::fill_n(s.scale.begin(), jobs.size(), 0.0F);
     for (size_t k = 0; k < jobs.size(); ++k) {
       if (k + kAhead < jobs.size()) fetch_rows(jobs[k + kAhead]);
       first_layer(jobs[k], {}, s, s.x.data() + k * width);
     }
     for (const HiddenLayer& layer : hidden_) {
       for (size_t k = 0; k < jobs.size(); ++k) {
-        s.scale[k] = int8_.quantize(s.x.data() + k * width, width, s.q.data() + k * width);
+        const float scale = int8_.quantize(s.x.data() + k * width, width, s.q.data() + k * width);
+        // Once lost, a sample stays lost.
+        s.scale[k] = std::isfinite(s.scale[k]) ? scale : s.scale[k];
       }
       int8_.dense(layer.view, s.q.data(), s.scale.data(), static_cast<uint32_t>(jobs.size()),
                   s.y.data());
@@ -225,7 +238,11 @@ class Int8Trunk final : public Trunk {
       width = layer.view.width;
     }
     for (size_t k = 0; k < jobs.size(); ++k) {
-      last_layer(s.x.data() + k * width, s, s.outputs.data());
+      if (std::isfinite(s.scale[k])) {
+        last_layer(s.x.data() + k * width, s, s.outputs.data());
+      } else {
+        overflowed(s);
+      }
       outputs = std::copy_n(s.outputs.data(), last_.outputs, outputs);
     }
   }
@@ -246,27 +263,20 @@ class Int8Trunk final : public Trunk {
     int8_.gather(s.gathered.data(), job.row_count, first_.scales.data(), first_.bias.data(),
                  first_.width, y);
     const uint16_t* row = first_.dense.data();
-    uint32_t count = 0;
-    const auto add = [&](float value) {
-      s.rows[count] = row;
-      s.factors[count] = value;
-      count += value != 0;  // what the history does not know is zero
-      row += first_.width;
-    };
-    for (const float value : job.numbers) add(value);
-    for (const float value : history) add(value);
+    uint32_t count = list_active(row, first_.width, job.numbers.data(), kNumberCount, s.rows.data(),
+                                 s.factors.data());
+    row += kNumberCount * first_.width;
+    // What the history does not know is zero.
+    count += list_active(row, first_.width, history.data(), static_cast<uint32_t>(history.size()),
+                         s.rows.data() + count, s.factors.data() + count);
     fp32_.add_bf16_rows(s.rows.data(), s.factors.data(), count, first_.width, y);
     fp32_.relu(y, first_.width);
   }
 
   // Shape: x [inputs] -> outputs [width]
   void last_layer(const float* x, Scratch& s, float* outputs) const {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < last_.inputs; ++i) {
-      s.rows[count] = last_.rows.data() + size_t{i} * last_.width;
-      s.factors[count] = x[i];
-      count += x[i] != 0;
-    }
+    const uint32_t count = list_active(last_.rows.data(), last_.width, x, last_.inputs,
+                                       s.rows.data(), s.factors.data());
     std::copy(last_.bias.begin(), last_.bias.end(), outputs);
     fp32_.add_bf16_rows(s.rows.data(), s.factors.data(), count, last_.width, outputs);
   }
@@ -280,6 +290,29 @@ class Int8Trunk final : public Trunk {
 };
 
 }  // namespace
+
+Status fits_int8(const ModelFile& model) {
+  const auto layers = model.layers();
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const bool last = i + 1 == layers.size();
+    if (layers[i].relu == last) {
+      return Error{"INT8 needs ReLU behind each layer but the last: layer " +
+                   std::to_string(i + 1) + (last ? " has it" : " has none")};
+    }
+  }
+  // Widths are padded: of narrow layers more bytes would be made than the file has.
+  constexpr uint64_t kMostBytes = 64U << 20;
+  uint64_t bytes = 0, inputs = layers.front().inputs;
+  for (const LayerView& layer : layers) {
+    const uint64_t width = padded(layer.outputs, kInt8Width);
+    bytes += 2 * inputs * width;
+    inputs = width;
+  }
+  if (bytes > std::max(kMostBytes, model.summary().bytes)) {
+    return Error{"INT8 would make " + std::to_string(bytes) + " bytes of these narrow layers"};
+  }
+  return Done{};
+}
 
 std::unique_ptr<const Trunk> int8_trunk(const ModelFile& model, const Fp32Functions& functions,
                                         const Int8Functions& int8) {

@@ -15,7 +15,9 @@ inline void add_products(__m512i& sum, __m512i bytes, __m512i weights) {
 }
 
 inline __m512i four_bytes(const void* from) {
-  return _mm512_set1_epi32(*static_cast<const int32_t*>(from));
+  int32_t four;
+  __builtin_memcpy(&four, from, sizeof(four));
+  return _mm512_set1_epi32(four);
 }
 
 // sum: of 16 columns from j on -> y [16]
@@ -40,8 +42,8 @@ float quantize(const float* x, uint32_t inputs, uint8_t* q) {
   return largest / 255;
 }
 
-// q: [inputs] -> place [count], value [count] of those that are not zero, both padded with zeroes
-// to a multiple of 64; returns the count.
+// q: [inputs] -> place [count], value [count] of those that are not zero, sixteen zeroes behind
+// them; returns the count.
 inline uint32_t find_active(const uint8_t* q, uint32_t inputs, uint32_t* place, uint8_t* value) {
   const __m512i iota = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
   uint32_t count = 0;
@@ -177,7 +179,7 @@ void dense(const Int8Layer& layer, const uint8_t* q, const float* scale, uint32_
   }
 }
 
-// rows: [count] pointers to [width], count at most 256 -> y [width]
+// rows: [count] pointers to [width], count at most kMostGathered -> y [width]
 void gather(const int8_t* const* rows, uint32_t count, const float* scales, const float* bias,
             uint32_t width, float* y) {
   for (uint32_t j = 0; j < width; j += 64) {  // [0, width)

@@ -56,13 +56,13 @@ constexpr int32_t kSignBit = INT32_MIN;
 inline Lanes minus_abs(Lanes x) {
   return reinterpret_cast<Lanes>(reinterpret_cast<IntLanes>(x) | kSignBit);
 }
-// x >= 0 with the sign of `from`.
+// x with the sign of `from`, if it is not negative.
 inline Lanes signed_as(Lanes x, Lanes from) {
   return reinterpret_cast<Lanes>(reinterpret_cast<IntLanes>(x) ^
                                  (reinterpret_cast<IntLanes>(from) & kSignBit));
 }
 
-// x >= 0, next to a whole number in [0, 2^22] -> that number
+// x: in [0, 2^22) -> the nearest whole number, ties to even
 inline IntLanes whole(Lanes x) {
   const Lanes shifted = x + 12582912.0F;  // 1.5 * 2^23
   return reinterpret_cast<IntLanes>(shifted) & 0x3FFFFF;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/network.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -63,13 +62,6 @@ std::vector<Variant> variants() {
           {{"int8-portable", Precision::kInt8}, true, &kFp32Portable, &kInt8Portable}};
 }
 
-// INT8 takes no negative input behind the first layer.
-bool fits(const ModelFile& model, Precision precision) {
-  const auto layers = model.layers();
-  return precision == Precision::kFp32 ||
-         std::all_of(layers.begin(), layers.end() - 1, [](const LayerView& l) { return l.relu; });
-}
-
 constexpr std::string_view kReference = "reference";
 
 }  // namespace
@@ -99,8 +91,8 @@ Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelF
     const bool wanted =
         backend == "auto" ? v.backend.precision == precision : backend == v.backend.name;
     if (!v.runs || !wanted) continue;
-    if (!fits(*model, v.backend.precision)) {
-      return Error{std::string(v.backend.name) + ": a hidden layer without ReLU"};
+    if (v.int8) {
+      if (Status fits = fits_int8(*model); !fits) return fits.error();
     }
     auto trunk = v.int8 ? int8_trunk(*model, *v.fp32, *v.int8) : fp32_trunk(*model, *v.fp32);
     return std::shared_ptr<const Network>(std::make_shared<PackedNetwork>(

@@ -48,7 +48,7 @@ std::vector<AvailableBackend> available_backends();
 std::vector<std::string_view> available_backends(Precision precision);
 
 // backend: a name of available_backends(), or "auto": the fastest of the model's own precision.
-// Errors: names the backend and the available ones; INT8 for a hidden layer without ReLU.
+// Errors: names the backend and the available ones; what of the model INT8 cannot do.
 Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelFile> model,
                                                     std::string_view backend = "auto");
 

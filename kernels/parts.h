@@ -17,29 +17,49 @@ MixturePoints reference_points(const Mixture& mixture);
 // Of a distribution that is none: NaN, which prediction_from_outputs() takes for the limit.
 MixturePoints no_points();
 
+// Appends to rows and factors those of the `count` rows from `first` on, `stride` apart, whose
+// factor is not zero: what a layer has to add up. Without a branch: half are zero, at random.
+template <class Weight>
+uint32_t list_active(const Weight* first, size_t stride, const float* x, uint32_t count,
+                     const Weight** rows, float* factors) {
+  uint32_t active = 0;
+  for (uint32_t i = 0; i < count; ++i, first += stride) {
+    rows[active] = first;
+    factors[active] = x[i];
+    active += x[i] != 0;
+  }
+  return active;
+}
+
+constexpr uint32_t padded(uint32_t count, uint32_t step) {
+  return (count + step - 1) / step * step;
+}
+
 // The layers of a network, packed for one instruction set.
 class Trunk {
  public:
   virtual ~Trunk() = default;
 
   // Of this thread, until its next call.
-  struct Result {
+  struct Activations {
     const float* context;  // Shape: [inputs of the last layer]
     const float* outputs;  // Shape: [outputs]
   };
   // history: the numbers of the pointer network, or none.
-  virtual Result run(const EncodedJob& job, std::span<const float> history) const = 0;
+  virtual Activations run(const EncodedJob& job, std::span<const float> history) const = 0;
   // outputs: [jobs.size()][outputs]
   virtual void run(std::span<const EncodedJob> jobs, float* outputs) const = 0;
 };
 
 // The model outlives them.
 std::unique_ptr<const Trunk> fp32_trunk(const ModelFile& model, const Fp32Functions& functions);
+// Errors: what of the model INT8 cannot do.
+Status fits_int8(const ModelFile& model);
 std::unique_ptr<const Trunk> int8_trunk(const ModelFile& model, const Fp32Functions& functions,
                                         const Int8Functions& int8);
 
 // The pointer network behind a trunk.
-void mix_items(const ModelFile& model, const HistoryView& view, const Trunk::Result& trunk,
+void mix_items(const ModelFile& model, const HistoryView& view, const Trunk::Activations& trunk,
                const Fp32Functions& functions, Mixture& out);
 MixturePoints fast_points(const Mixture& mixture, const Fp32Functions& functions);
 

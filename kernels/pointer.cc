@@ -9,11 +9,11 @@ namespace auspex {
 namespace {
 
 constexpr uint32_t padded(uint32_t count) {
-  return (count + kPadding - 1) / kPadding * kPadding;
+  return auspex::padded(count, kPadding);
 }
 
 constexpr uint32_t kMostWeights = padded(kItems + kBins);
-// The least that exp_all() takes; next to the largest weight it is nothing.
+// exp_all() takes nothing below; next to the largest weight it is nothing.
 constexpr float kLeastExponent = -87;
 
 // Shape: logits [kMostWeights], `count` of them are there -> softmax, in place
@@ -30,7 +30,7 @@ void softmax(float* logits, uint32_t count, const Fp32Functions& functions) {
 
 }  // namespace
 
-void mix_items(const ModelFile& model, const HistoryView& view, const Trunk::Result& trunk,
+void mix_items(const ModelFile& model, const HistoryView& view, const Trunk::Activations& trunk,
                const Fp32Functions& functions, Mixture& out) {
   const PointerView& p = *model.pointer();
   const uint32_t contexts = model.layers().back().inputs;
@@ -42,12 +42,8 @@ void mix_items(const ModelFile& model, const HistoryView& view, const Trunk::Res
   float* factors = shared + p.width;
 
   std::fill_n(shared, p.width, 0.0F);
-  uint32_t active = 0;
-  for (uint32_t i = 0; i < contexts; ++i) {
-    rows[active] = p.context_weights + size_t{i} * p.width;
-    factors[active] = trunk.context[i];
-    active += trunk.context[i] != 0;
-  }
+  const uint32_t active =
+      list_active(p.context_weights, p.width, trunk.context, contexts, rows.data(), factors);
   functions.add_rows(rows.data(), factors, active, p.width, shared);
 
   out.items = 0;
@@ -83,8 +79,7 @@ void mix_items(const ModelFile& model, const HistoryView& view, const Trunk::Res
   functions.exp_all(scale, padded(out.items));
   std::copy_n(scale, out.items, out.scale.begin());
 
-  uint32_t open = 0;  // bins: the first ones
-  while (open < kBins && bin_open(open, view.log_limit_s)) ++open;
+  const uint32_t open = open_bins(view.log_limit_s);
   std::copy_n(trunk.outputs, open, logits + out.items);
   softmax(logits, out.items + open, functions);
   std::copy_n(logits, out.items, out.weight.begin());
@@ -119,17 +114,18 @@ class Cdf {
 };
 
 // All levels at once, from the bin that each falls into by halving it: to 0.2 % of the runtime.
-void quantiles(const Cdf& cdf, const float* at_edge, MixturePoints& out) {
+// Shape: at_edge [bins + 1]; what is not reached there is beyond the limit.
+void quantiles(const Cdf& cdf, const float* at_edge, uint32_t bins, MixturePoints& out) {
   constexpr int kHalvings = 7;
   static_assert(kQuantileCount <= kPadding && kBinWidth < 0.002F * (1 << kHalvings));
   float low[kPadding] = {}, high[kPadding] = {}, middle[kPadding] = {}, reached[kPadding];
   for (size_t i = 0; i < kQuantileCount; ++i) {
-    const auto above = static_cast<size_t>(
-        std::lower_bound(at_edge, at_edge + kBins + 1, static_cast<float>(kQuantileLevels[i])) -
+    const auto above = static_cast<uint32_t>(
+        std::lower_bound(at_edge, at_edge + bins + 1, static_cast<float>(kQuantileLevels[i])) -
         at_edge);
-    high[i] = static_cast<float>(std::min(above, kBins)) * kBinWidth;
-    low[i] = static_cast<float>(std::max<size_t>(above, 1) - 1) * kBinWidth;
-    if (above > kBins) low[i] = high[i];
+    high[i] = static_cast<float>(std::min(above, bins)) * kBinWidth;
+    low[i] = static_cast<float>(std::max(above, 1U) - 1) * kBinWidth;
+    if (above > bins) low[i] = high[i];
   }
   for (int halving = 0; halving < kHalvings; ++halving) {
     for (size_t i = 0; i < kQuantileCount; ++i) middle[i] = (low[i] + high[i]) / 2;
@@ -145,7 +141,9 @@ void quantiles(const Cdf& cdf, const float* at_edge, MixturePoints& out) {
 // E[exp(-|x - u|)], u a Laplace variable of scale b around v, is
 // (exp(-|x - v|) - b exp(-|x - v| / b)) / (1 - b^2), and exp(-|difference of logs|) a ratio of
 // seconds. A bin counts as its middle.
-void accuracy_point(const Mixture& m, const Fp32Functions& functions, MixturePoints& out) {
+// Shape: the first `bins` are open.
+void accuracy_point(const Mixture& m, uint32_t bins, const Fp32Functions& functions,
+                    MixturePoints& out) {
   alignas(64) float place[kMostWeights] = {}, seconds[kMostWeights], inverse_s[kMostWeights];
   alignas(64) float weight[kMostWeights] = {}, ratios[kMostWeights], decays[kMostWeights];
   alignas(64) float sharpness[kItems], correction[kItems];
@@ -158,12 +156,16 @@ void accuracy_point(const Mixture& m, const Fp32Functions& functions, MixturePoi
     sharpness[i] = kLog2E / b;
     correction[i] = factor * b;
   }
-  for (size_t bin = 0; bin < kBins; ++bin) {
-    place[m.items + bin] = std::min(bin_middle(bin), m.log_limit_s);
-    weight[m.items + bin] = m.bin_weight[bin];
+  uint32_t real = m.items;
+  for (size_t bin = 0; bin < bins; ++bin) {
+    place[real] = std::min(bin_middle(bin), m.log_limit_s);
+    weight[real++] = m.bin_weight[bin];
   }
-  const uint32_t real = m.items + kBins, count = padded(real);
-  std::copy_n(place, count, seconds);
+  if (bins < kBins) place[real++] = m.log_limit_s;
+  const uint32_t count = padded(real);
+  for (uint32_t i = 0; i < count; ++i) {
+    seconds[i] = std::clamp(place[i], kLeastExponent, -kLeastExponent);
+  }
   functions.exp_all(seconds, count);
   for (uint32_t i = 0; i < count; ++i) inverse_s[i] = 1 / seconds[i];
   functions.sum_ratios(seconds, inverse_s, count, seconds, inverse_s, weight, real, ratios);
@@ -179,22 +181,27 @@ void accuracy_point(const Mixture& m, const Fp32Functions& functions, MixturePoi
 }  // namespace
 
 MixturePoints fast_points(const Mixture& m, const Fp32Functions& functions) {
-  constexpr uint32_t kEdges = padded(kBins + 1);
+  constexpr uint32_t kEdges = padded(kBins + 2);
   const Cdf cdf(m, functions);
-  alignas(64) float edge[kEdges], at_edge[kEdges];
-  for (uint32_t i = 0; i < kEdges; ++i) edge[i] = static_cast<float>(i) * kBinWidth;
-  cdf.at(edge, kEdges, at_edge);
+  const uint32_t bins = open_bins(m.log_limit_s);
+  // Shape: [bins + 1], then the end of the last bin of all.
+  alignas(64) float edge[kEdges] = {}, at_edge[kEdges];
+  for (uint32_t i = 0; i <= bins; ++i) edge[i] = static_cast<float>(i) * kBinWidth;
+  edge[bins + 1] = kLongestLogS;
+  cdf.at(edge, padded(bins + 2), at_edge);
   MixturePoints points;
   // Sums that overflowed: no number is what sends every point to the limit.
-  if (!std::isfinite(at_edge[kBins])) return no_points();
-  quantiles(cdf, at_edge, points);
-  accuracy_point(m, functions, points);
+  if (!std::isfinite(at_edge[bins + 1])) return no_points();
+  quantiles(cdf, at_edge, bins, points);
+  accuracy_point(m, bins, functions, points);
+  if (!(points.confidence > 0)) return no_points();
   for (float& log_s : points.outputs) log_s = std::min(log_s, m.log_limit_s);
-  alignas(64) float seconds[padded(kBins)] = {};
-  for (size_t bin = 0; bin < kBins; ++bin) seconds[bin] = std::min(bin_middle(bin), m.log_limit_s);
-  functions.exp_all(seconds, padded(kBins));
+  alignas(64) float seconds[padded(kBins + 1)] = {};
+  for (size_t bin = 0; bin < bins; ++bin) seconds[bin] = std::min(bin_middle(bin), m.log_limit_s);
+  seconds[bins] = m.log_limit_s;
+  functions.exp_all(seconds, padded(bins + 1));
   points.mean_s = at_edge[0];
-  for (size_t bin = 0; bin < kBins; ++bin) {
+  for (size_t bin = 0; bin <= bins; ++bin) {
     points.mean_s += (at_edge[bin + 1] - at_edge[bin]) * seconds[bin];
   }
   return points;

@@ -10,7 +10,9 @@ Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::load(
     const std::string& model_path, std::string_view backend) {
   auto model = ModelFile::open(model_path);
   if (!model) return model.error();
-  return with(std::move(*model), backend);
+  auto predictor = with(std::move(*model), backend);
+  if (!predictor) return Error{model_path + ": " + predictor.error().message};
+  return predictor;
 }
 
 Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::with(

@@ -26,6 +26,9 @@ int fail(const std::string& command, const std::string& message);
 // nullopt: go on. Otherwise the command is over with this exit code.
 std::optional<int> parse(CLI::App& app, const std::string& command, int argc, char** argv);
 
+// Before minutes of work, not after them. Errors: no file can be written there.
+Status check_out(const std::string& path);
+
 struct HistoryArguments {
   HistorySource source;
   std::string format;

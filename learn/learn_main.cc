@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // auspex-learn: what of the auspex command needs libtorch, or evaluates: train, evaluate, quantize
 // and learn.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
@@ -27,6 +30,12 @@ std::optional<int> parse(CLI::App& app, const std::string& command, int argc, ch
   } catch (const CLI::ParseError& error) {
     return fail(command, error.what());
   }
+}
+
+Status check_out(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  if (access(folder.c_str(), W_OK) == 0 && !std::filesystem::is_directory(path)) return Done{};
+  return Error{path + ": no file can be written there"};
 }
 
 void declare_history(CLI::App& app, HistoryArguments& arguments) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // auspex quantize: a model in a faster precision, if it predicts the end of a history as well.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -28,12 +29,14 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--model", options.model, "model file")->required();
   app.add_option("--precision", options.precision, "int8 or fp32")->required();
   app.add_option("--out", options.out, "where the new model goes")->required();
-  app.add_option("--from-fraction", options.from_fraction,
-                 "compare on the submissions after this share of all: those that the model was not "
-                 "trained on")
+  app.add_option(
+         "--from-fraction", options.from_fraction,
+         "compare on the submissions after this share of all; give a model that was trained on "
+         "those before (train --until-fraction)")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  app.add_option("--most-loss", options.most_loss, "of accuracy that is accepted")
+  app.add_option("--most-loss", options.most_loss,
+                 "that is accepted: of accuracy, and of the jobs that the upper quantiles cover")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   app.add_flag("--json", options.json, "print one JSON object");
@@ -47,13 +50,26 @@ Result<Evaluation> worth(const ModelContent& content, Precision precision,
   auto model = ModelFile::of(in_precision);
   if (!model) return model.error();
   auto predictor = RuntimePredictor::with(std::move(*model));
-  if (!predictor) return predictor.error();
+  if (!predictor) return Error{options.model + ": " + predictor.error().message};
   FrozenForecaster forecaster(std::move(*predictor));
   EvaluateOptions evaluation;
   evaluation.from_s = submit_point_s(jobs, options.from_fraction);
   std::optional<Progress> line(std::in_place, precision_name(precision), jobs.size());
   evaluation.submitted = [&line] { line->advance(); };
-  return evaluate(jobs, forecaster, evaluation);
+  Result<Evaluation> result = evaluate(jobs, forecaster, evaluation);
+  if (!result) return Error{options.history.source.paths.front() + ": " + result.error().message};
+  return result;
+}
+
+// The largest of what is lost: of the accuracy, and of the share of jobs that each upper quantile
+// covers, which is what limits are made of.
+double loss_of(const Evaluation& before, const Evaluation& after) {
+  double loss = before.auspex.accuracy - after.auspex.accuracy;
+  for (size_t i = 0; i < kCoverageLevels.size(); ++i) {
+    loss = std::max({loss, before.raw[i].jobs - after.raw[i].jobs,
+                     before.applied[i].jobs - after.applied[i].jobs});
+  }
+  return loss;
 }
 
 nlohmann::json to_json(const Evaluation& e) {
@@ -78,6 +94,7 @@ Result<int> run(Options& options) {
   if (!precision) return precision.error();
   const auto model = ModelFile::open(options.model);
   if (!model) return model.error();
+  if (Status writable = check_out(options.out); !writable) return writable.error();
   const Result<History> history = read_with_progress("quantize", options.history);
   if (!history) return history.error();
   ModelContent content = (*model)->content();
@@ -85,7 +102,7 @@ Result<int> run(Options& options) {
   if (!before) return before.error();
   const Result<Evaluation> after = worth(content, *precision, history->jobs, options);
   if (!after) return after.error();
-  const double loss = before->auspex.accuracy - after->auspex.accuracy;
+  const double loss = loss_of(*before, *after);
   const bool accepted = loss <= options.most_loss;
   content.precision = *precision;
   if (accepted) {
@@ -106,11 +123,12 @@ Result<int> run(Options& options) {
   print_row(*before);
   print_row(*after);
   if (accepted) {
-    std::printf("%s costs %.4f of accuracy, at most %.4f is accepted: written to %s\n",
+    std::printf("%s costs %.4f of accuracy or coverage, at most %.4f is accepted: written to %s\n",
                 precision_name(*precision), loss, options.most_loss, options.out.c_str());
   } else {
-    std::printf("%s costs %.4f of accuracy, at most %.4f is accepted: nothing is written\n",
-                precision_name(*precision), loss, options.most_loss);
+    std::printf(
+        "%s costs %.4f of accuracy or coverage, at most %.4f is accepted: nothing is written\n",
+        precision_name(*precision), loss, options.most_loss);
   }
   return accepted ? 0 : kNo;
 }

@@ -100,13 +100,6 @@ int64_t creation_time_s() {
   return fixed != nullptr ? std::strtoll(fixed, nullptr, 10) : int64_t{std::time(nullptr)};
 }
 
-// Before minutes of training, not after them.
-Status check_out(const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
-  if (access(folder.c_str(), W_OK) == 0 && !std::filesystem::is_directory(path)) return Done{};
-  return Error{path + ": no file can be written there"};
-}
-
 double share_of(uint32_t epoch, uint64_t done, uint64_t jobs, uint32_t epochs) {
   return (epoch - 1 + static_cast<double>(done) / static_cast<double>(jobs)) / epochs;
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <utility>
 #include <vector>
 
@@ -127,10 +126,9 @@ Audit audit_of(const Decision& d, uint32_t steps) {
 }
 
 std::string audit_text(const Audit& a) {
-  char numbers[64];
-  std::snprintf(numbers, sizeof(numbers), " p50=%.0f q=%.4g", a.p50_min, a.level);
   std::string text = std::string(kHead) + "asked=" + minutes_text(a.asked_min) +
-                     " applied=" + minutes_text(a.applied_min) + numbers +
+                     " applied=" + minutes_text(a.applied_min) + " p50=" + format_whole(a.p50_min) +
+                     " q=" + format_general(a.level, 4) +
                      " mode=" + std::string(mode_name(a.mode)) + " model=" + a.model +
                      " why=" + a.why;
   if (a.steps > 0) text += " steps=" + std::to_string(a.steps);

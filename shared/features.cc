@@ -5,7 +5,6 @@
 
 #include <cctype>
 #include <cmath>
-#include <cstdio>
 #include <ctime>
 #include <limits>
 #include <string>
@@ -63,12 +62,10 @@ std::string_view script_of(const Submission& submission) {
 
 // Equal requests of a user tend to be equal jobs: the strongest single category without history.
 std::string request_of(const Submission& submission, const Resources& resources) {
-  char text[160];
-  const int size =
-      std::snprintf(text, sizeof(text), "%u|%g|%g|%g|%.0f|",
-                    submission.time_limit_min ? *submission.time_limit_min : 0U, resources.cpus,
-                    resources.nodes, resources.gpus, resources.memory_per_cpu_mib.value_or(-1));
-  return std::string(text, static_cast<size_t>(size)) + resources.gpu_type;
+  const auto general = [](double value) { return format_general(value, 6) + '|'; };
+  return std::to_string(submission.time_limit_min.value_or(0)) + '|' + general(resources.cpus) +
+         general(resources.nodes) + general(resources.gpus) +
+         format_whole(resources.memory_per_cpu_mib.value_or(-1)) + '|' + resources.gpu_type;
 }
 
 float log_or_missing(std::optional<double> value) {

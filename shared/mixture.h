@@ -39,6 +39,13 @@ inline bool bin_open(size_t bin, float log_limit_s) {
   return static_cast<float>(bin) * kBinWidth <= log_limit_s;
 }
 
+// How many: the first ones.
+inline uint32_t open_bins(float log_limit_s) {
+  uint32_t open = 0;
+  while (open < kBins && bin_open(open, log_limit_s)) ++open;
+  return open;
+}
+
 struct MixturePoints {
   std::array<float, kOutputCount> outputs{};  // as prediction_from_outputs() wants them
   float mean_s = 0;

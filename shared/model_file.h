@@ -69,7 +69,7 @@ struct ModelSummary {
   std::vector<std::pair<std::string, uint32_t>> categories;  // field -> known values; unused: 0
   std::vector<uint32_t> layer_sizes;                         // inputs, hidden..., outputs
   uint64_t calibrated_jobs = 0;                              // that its calibration knows
-  Precision precision = Precision::kFp32;                    // that it was found good in
+  Precision precision = Precision::kFp32;  // it is loaded in; learning on keeps it
 };
 
 struct ModelContent;

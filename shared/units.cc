@@ -6,7 +6,6 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <ctime>
 #include <limits>
 #include <optional>
@@ -240,10 +239,25 @@ Result<int64_t> parse_timestamp(std::string_view text) {
   return static_cast<int64_t>(mktime(&local));
 }
 
+namespace {
+
+std::string format(double value, std::chars_format format, int precision) {
+  char text[std::numeric_limits<double>::max_exponent10 + 20];
+  const auto [end, failure] = std::to_chars(text, text + sizeof(text), value, format, precision);
+  return {text, end};
+}
+
+}  // namespace
+
+std::string format_general(double value, int digits) {
+  return format(value, std::chars_format::general, digits);
+}
+std::string format_whole(double value) {
+  return format(value, std::chars_format::fixed, 0);
+}
+
 std::string format_share(double share) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.4g %%", 100 * share);
-  return text;
+  return format_general(100 * share, 4) + " %";
 }
 
 }  // namespace auspex

@@ -24,6 +24,10 @@ Result<double> parse_duration_s(std::string_view text);
 // "D-HH:MM:SS" with days only when there are any; "UNLIMITED" for kUnlimitedMin.
 std::string format_time_limit(uint32_t minutes);
 
+// As printf writes %.*g and %.0f, in a fraction of its time.
+std::string format_general(double value, int digits);
+std::string format_whole(double value);
+
 // "90 %", "99.5 %".
 std::string format_share(double share);
 

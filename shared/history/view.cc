@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <ctime>
 #include <limits>
 #include <numbers>
@@ -36,6 +37,36 @@ float age(int64_t now_s, int64_t then_s) {
 float amount(uint32_t count) {
   return std::log1p(static_cast<float>(count)) / 5;
 }
+
+// The past runtimes of a view, four to a register.
+class PastRuntimes {
+ public:
+  explicit PastRuntimes(const HistoryView& view) {
+    values_.fill(kNone);  // near to nothing
+    for (size_t i = 0; i < kPastItems; ++i) {
+      if (!std::isnan(view.log_s[i])) values_[count_++] = view.log_s[i];
+    }
+  }
+
+  size_t count() const { return count_; }
+
+  // How many lie less than `reach` from a value.
+  float count_near(float value, float reach) const {
+    Four near = {};
+    for (size_t i = 0; i < values_.size(); i += 4) {
+      Four distance;
+      std::memcpy(&distance, &values_[i], sizeof(distance));
+      distance -= value;
+      near += (distance < reach) & (distance > -reach) ? Four{} + 1 : Four{};
+    }
+    return near[0] + near[1] + near[2] + near[3];
+  }
+
+ private:
+  typedef float Four __attribute__((vector_size(16)));
+  alignas(16) std::array<float, (kPastItems + 3) / 4 * 4> values_;
+  size_t count_ = 0;
+};
 
 class ViewWriter {
  public:
@@ -122,11 +153,7 @@ class ViewWriter {
 
   // What items say of each other and of the request.
   void shared_inputs() {
-    std::array<float, kPastItems> past{};
-    size_t count = 0;
-    for (size_t i = 0; i < kPastItems; ++i) {
-      if (!std::isnan(out_.log_s[i])) past[count++] = out_.log_s[i];
-    }
+    const PastRuntimes past(out_);
     const float log_elapsed_s = std::log1p(static_cast<float>(elapsed_s_));
     const KeySlot* user = found_.of(HistoryKey::kUser);
     const KeySlot* same = found_.of(HistoryKey::kSignature);
@@ -134,16 +161,10 @@ class ViewWriter {
       const float value = out_.log_s[i];
       if (std::isnan(value)) continue;
       auto& inputs = out_.item[i];
-      uint32_t near = 0, very_near = 0;
-      for (size_t other = 0; other < count; ++other) {
-        const float distance = std::abs(past[other] - value);
-        near += distance < 0.2F ? 1 : 0;
-        very_near += distance < 0.05F ? 1 : 0;
-      }
       inputs[0] = scaled(value);
       inputs[1] = ratio(value - found_.log_limit_s);
-      inputs[9] = static_cast<float>(near) / 20;
-      inputs[14] = static_cast<float>(very_near) / 20;
+      inputs[9] = past.count_near(value, 0.2F) / 20;
+      inputs[14] = past.count_near(value, 0.05F) / 20;
       inputs[10] = user != nullptr && user->count > 0 ? ratio(value - user->decayed_log_s) : 0;
       inputs[11] = same != nullptr && same->count > 0 ? ratio(value - same->decayed_log_s) : 0;
       inputs[15] = elapsed_s_ > 0 ? std::clamp(value - log_elapsed_s, -3.0F, 3.0F) / 3 : 0;
@@ -151,7 +172,7 @@ class ViewWriter {
     size_t at = kRequestNumbers;
     out_.number[at++] = scaled(found_.log_limit_s);
     out_.number[at++] = std::isfinite(request_.limit_s) ? 1 : 0;
-    out_.number[at++] = static_cast<float>(count) / kPastItems;
+    out_.number[at++] = static_cast<float>(past.count()) / kPastItems;
     out_.number[at++] = elapsed_s_ > 0 ? ratio(log_elapsed_s - found_.log_limit_s) : 0;
   }
 

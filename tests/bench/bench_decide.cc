@@ -52,7 +52,7 @@ std::shared_ptr<const ModelFile> model_of(uint32_t hidden,
 std::vector<EncodedJob> varied_jobs(const ModelFile& model) {
   std::vector<EncodedJob> jobs;
   std::mt19937 random(3);
-  for (int i = 0; i < 4096; ++i) {
+  for (int i = 0; i < 16'384; ++i) {
     Features features;
     for (size_t field = 0; field < kCategoryCount; ++field) {
       features.category[field] =

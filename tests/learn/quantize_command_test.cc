@@ -33,10 +33,11 @@ class QuantizeProgram : public testing::Test {
     const int status = std::system(command.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
-  int quantize(const std::string& words) {
-    return auspex("quantize --jobs " + (folder_ / "jobs") + " --format swf --out " +
-                  (folder_ / "out") + " " + words);
+  int quantize_to(const std::string& out, const std::string& words) {
+    return auspex("quantize --jobs " + (folder_ / "jobs") + " --format swf --out " + out + " " +
+                  words);
   }
+  int quantize(const std::string& words) { return quantize_to(folder_ / "out", words); }
   std::string printed() const { return fixtures::read_file(folder_ / "stdout"); }
   std::string complained() const { return fixtures::read_file(folder_ / "stderr"); }
   std::string random() const { return " --model " + (folder_ / "random"); }
@@ -64,9 +65,9 @@ TEST_F(QuantizeProgram, the_weights_stay_so_it_can_be_taken_back) {
   EXPECT_EQ(fixtures::read_file(folder_ / "out"), fixtures::read_file(folder_ / "random"));
 }
 
-TEST_F(QuantizeProgram, refuses_what_costs_more_than_the_bound) {
-  // Two large terms that cancel each other; of rounded ones 0.4 is left, and the output is e^4
-  // times as long.
+// Two large terms that cancel each other; of rounded ones 0.4 is left, and outputs are e^4 times as
+// long.
+ModelContent cancelling() {
   ModelContent content = fixtures::constant_model(300);
   content.layers[0].bias = {1, .3F, 0, 0};
   ModelContent::Layer between{4, 4, std::vector<float>(16, 0), std::vector<float>(4, 0), true};
@@ -74,7 +75,11 @@ TEST_F(QuantizeProgram, refuses_what_costs_more_than_the_bound) {
   between.weights[4] = -333.3333F;
   content.layers.insert(content.layers.begin() + 1, between);
   std::fill_n(content.layers[2].weights.begin(), kOutputCount, 10.0F);
-  ASSERT_TRUE(write_model_file(folder_ / "cancels", content).ok());
+  return content;
+}
+
+TEST_F(QuantizeProgram, refuses_what_costs_more_than_the_bound) {
+  ASSERT_TRUE(write_model_file(folder_ / "cancels", cancelling()).ok());
   const int code = quantize("--precision int8 --json --model " + (folder_ / "cancels"));
   const nlohmann::json json = nlohmann::json::parse(printed());
   EXPECT_EQ(code, 1) << json;
@@ -83,12 +88,26 @@ TEST_F(QuantizeProgram, refuses_what_costs_more_than_the_bound) {
   EXPECT_FALSE(ModelFile::open(folder_ / "out").ok());
 }
 
+TEST_F(QuantizeProgram, looks_at_the_quantiles_too) {
+  // The accuracy point is as it was; the quantiles, of which limits are made, are far shorter.
+  ModelContent content = cancelling();
+  std::fill_n(content.layers[2].weights.begin(), kQuantileCount, -10.0F);
+  content.layers[2].weights[kQuantileCount] = 0;
+  ASSERT_TRUE(write_model_file(folder_ / "cancels", content).ok());
+  const int code = quantize("--precision int8 --json --model " + (folder_ / "cancels"));
+  const nlohmann::json json = nlohmann::json::parse(printed());
+  EXPECT_EQ(code, 1) << json;
+  EXPECT_EQ(json.at("before").at("accuracy"), json.at("after").at("accuracy"));
+  EXPECT_GT(json.at("loss"), .002);
+}
+
 TEST_F(QuantizeProgram, names_what_is_wrong) {
   EXPECT_EQ(quantize("--precision int3" + random()), 2);
   EXPECT_THAT(complained(), HasSubstr("precision \"int3\"; allowed are: fp32 int8"));
   EXPECT_EQ(quantize("--precision int8 --model /nonexistent"), 2);
   EXPECT_THAT(complained(), HasSubstr("/nonexistent: No such file"));
   EXPECT_EQ(quantize("--precision int8 --from-fraction 2" + random()), 2);
+  EXPECT_EQ(quantize_to("/nonexistent/m", "--precision int8" + random()), 2);
   EXPECT_EQ(auspex("quantize --help"), 0);
 }
 
