@@ -30,7 +30,7 @@ nlohmann::json model_json(const ModelSummary& summary) {
           {"created_s", summary.created_s},
           {"bytes", summary.bytes},
           {"parameters", summary.parameters},
-          {"precision", precision_name(summary.precision)},
+          {"precision", summary.precision},
           {"layer_sizes", summary.layer_sizes},
           {"calibrated_jobs", summary.calibrated_jobs},
           {"categories", std::move(categories)}};
@@ -50,7 +50,7 @@ std::vector<std::pair<std::string, std::string>> model_fields(const ModelSummary
           {"created", local_time(summary.created_s)},
           {"size", std::to_string(summary.bytes) + " bytes"},
           {"parameters", std::to_string(summary.parameters)},
-          {"precision", precision_name(summary.precision)},
+          {"precision", summary.precision},
           {"layers", layers},
           {"calibrated on", std::to_string(summary.calibrated_jobs) + " jobs"},
           {"known values", categories.empty() ? "none" : categories}};

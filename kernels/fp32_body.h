@@ -1,47 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The FP32 kernel, compiled once per instruction set. Included by exactly the fp32_*.cc files.
+// What the pointer network does in FP32, and the list of all functions. Compiled once per
+// instruction set: included by exactly the fp32_*.cc files.
 // No std header: see kernels/fp32_functions.h.
 #pragma once
 
 #include <stdint.h>
 
 #include "kernels/fp32_functions.h"
+#include "kernels/fp32_layers.h"
 #include "kernels/lanes.h"
 
 namespace auspex {
 namespace {
-
-// rows: [count][width]; factors: [count]; y: [width], accumulated in place.
-// Eight rows per pass: y is loaded and stored once for eight rows instead of once for each, which
-// halves the traffic of this memory-bound sum. The compiler vectorises over j.
-template <bool kScaled>
-inline void add_rows_of(const float* const* rows, const float* factors, uint32_t count,
-                        uint32_t width, float* __restrict y) {
-  uint32_t k = 0;  // [0, count)
-  for (; k + 8 <= count; k += 8) {
-    const float* __restrict r0 = rows[k];
-    const float* __restrict r1 = rows[k + 1];
-    const float* __restrict r2 = rows[k + 2];
-    const float* __restrict r3 = rows[k + 3];
-    const float* __restrict r4 = rows[k + 4];
-    const float* __restrict r5 = rows[k + 5];
-    const float* __restrict r6 = rows[k + 6];
-    const float* __restrict r7 = rows[k + 7];
-    float f[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-    if (kScaled) {
-      for (uint32_t i = 0; i < 8; ++i) f[i] = factors[k + i];
-    }
-    for (uint32_t j = 0; j < width; ++j) {  // [0, width)
-      y[j] += (f[0] * r0[j] + f[1] * r1[j]) + (f[2] * r2[j] + f[3] * r3[j]) +
-              ((f[4] * r4[j] + f[5] * r5[j]) + (f[6] * r6[j] + f[7] * r7[j]));
-    }
-  }
-  for (; k < count; ++k) {
-    const float* __restrict row = rows[k];
-    const float factor = kScaled ? factors[k] : 1;
-    for (uint32_t j = 0; j < width; ++j) y[j] += factor * row[j];
-  }
-}
 
 inline float sum_of(Lanes x) {
   float lanes[kLanes];
@@ -192,58 +162,8 @@ inline void item_heads(const ItemLayer& layer, const float* const* input, const 
   for (uint32_t k = 0; k < count; k += kItemTile) item_tile(layer, input + k, slot + k, out + k);
 }
 
-inline void add_rows(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
-                     float* y) {
-  if (factors == nullptr) {
-    add_rows_of<false>(rows, factors, count, width, y);
-  } else {
-    add_rows_of<true>(rows, factors, count, width, y);
-  }
-}
-
-// y: [count], in place
-inline void relu(float* y, uint32_t count) {
-  uint32_t j = 0;  // [0, count)
-  for (; j + kLanes <= count; j += kLanes) store(y + j, max_of(load(y + j), Lanes{}));
-  for (; j < count; ++j) y[j] = y[j] > 0 ? y[j] : 0;
-}
-
-// kPairs registers of pairs from word `first` of each row; y: where their columns begin.
-template <uint32_t kPairs>
-inline void add_bf16_block(const uint16_t* const* rows, const float* factors, uint32_t count,
-                           uint32_t first, float* y) {
-  constexpr uint32_t kPerBlock = 16 / kLanes;  // registers of pairs to 32 columns
-  const auto low = [y](uint32_t p) { return y + p / kPerBlock * 32 + p % kPerBlock * kLanes; };
-  Lanes even[kPairs], odd[kPairs];
-  for (uint32_t p = 0; p < kPairs; ++p) {
-    even[p] = load(low(p));
-    odd[p] = load(low(p) + 16);
-  }
-  for (uint32_t k = 0; k < count; ++k) {
-    const auto* row = reinterpret_cast<const int32_t*>(rows[k] + first);
-    for (uint32_t p = 0; p < kPairs; ++p) {
-      const IntLanes pairs = *reinterpret_cast<const LooseIntLanes*>(row + p * kLanes);
-      even[p] += factors[k] * reinterpret_cast<Lanes>(pairs << 16);
-      odd[p] += factors[k] * reinterpret_cast<Lanes>(pairs & -65536);
-    }
-  }
-  for (uint32_t p = 0; p < kPairs; ++p) {
-    store(low(p), even[p]);
-    store(low(p) + 16, odd[p]);
-  }
-}
-
-// rows: [count] pointers to [width] BF16; factors: [count]; y: [width], accumulated in place.
-inline void add_bf16_rows(const uint16_t* const* rows, const float* factors, uint32_t count,
-                          uint32_t width, float* y) {
-  constexpr uint32_t kPairs = 16 / kLanes;  // 32 columns
-  uint32_t j = 0;                           // [0, width)
-  for (; j + 128 <= width; j += 128) add_bf16_block<4 * kPairs>(rows, factors, count, j, y + j);
-  for (; j < width; j += 32) add_bf16_block<kPairs>(rows, factors, count, j, y + j);
-}
-
-const Fp32Functions kFunctions = {add_rows, relu,        add_bf16_rows, item_heads,
-                                  exp_all,  laplace_cdf, sum_ratios,    sum_decays};
+const Fp32Functions kFunctions = {add_rows,   relu,    add_bf16_rows, multiply,   multiply_bf16,
+                                  item_heads, exp_all, laplace_cdf,   sum_ratios, sum_decays};
 
 }  // namespace
 }  // namespace auspex

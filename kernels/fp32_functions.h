@@ -31,6 +31,16 @@ struct ItemLayer {
 // Sharpness of a kernel: this, over its scale. Powers of two cost less than those of e.
 inline constexpr float kLog2E = 1.44269504F;
 
+// A layer for several samples at once, all its rows.
+template <class Weight>
+struct Product {
+  const Weight* weights;  // Shape: [inputs][stride]; BF16 as add_bf16_rows has them
+  uint32_t inputs, columns, stride;
+  const float* x;  // Shape: [samples][x_stride]
+  float* y;        // Shape: [samples][y_stride], added to
+  uint32_t samples, x_stride, y_stride;
+};
+
 struct Fp32Functions {
   // y += sum_k factors[k] * rows[k][0..width). factors may be null: all ones.
   void (*add_rows)(const float* const* rows, const float* factors, uint32_t count, uint32_t width,
@@ -41,6 +51,10 @@ struct Fp32Functions {
   // bf16_place().
   void (*add_bf16_rows)(const uint16_t* const* rows, const float* factors, uint32_t count,
                         uint32_t width, float* y);
+  // y += x W
+  void (*multiply)(const Product<float>& product);
+  // columns: a multiple of kBf16Width
+  void (*multiply_bf16)(const Product<uint16_t>& product);
   void (*item_heads)(const ItemLayer& layer, const float* const* input, const float* const* slot,
                      uint32_t count, float (*out)[2]);
   void (*exp_all)(float* x, uint32_t count);

@@ -23,18 +23,19 @@ inline IntLanes widened(const int8_t* from) {
 }
 
 // x: [inputs], inputs a multiple of 64 -> q [inputs]
-inline float quantize(const float* x, uint32_t inputs, uint8_t* q) {
+inline float quantize(const float* x, uint32_t inputs, uint32_t steps, uint8_t* q) {
   Lanes most = {};
   for (uint32_t i = 0; i < inputs; i += kLanes) most = max_of(most, load(x + i));
   float lanes[kLanes], largest = 0;
   store(lanes, most);
   for (const float lane : lanes) largest = lane > largest ? lane : largest;
-  const float inverse = largest > kLeastScaled ? 255 / largest : 0;
+  const auto most_steps = static_cast<float>(steps);
+  const float inverse = largest > kLeastScaled ? most_steps / largest : 0;
   for (uint32_t i = 0; i < inputs; i += kLanes) {
     *reinterpret_cast<LooseUnsigned*>(q + i) =
         __builtin_convertvector(whole(load(x + i) * inverse), UnsignedBytes);
   }
-  return largest / 255;
+  return largest / most_steps;
 }
 
 // q: [inputs] -> y [width]
@@ -84,7 +85,7 @@ inline void gather(const int8_t* const* rows, uint32_t count, const float* scale
   }
 }
 
-const Int8Functions kFunctions = {quantize, sparse, dense, gather};
+const Int8Functions kFunctions = {quantize, sparse, dense, gather, nullptr, nullptr, nullptr};
 
 }  // namespace
 }  // namespace auspex

@@ -1,66 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // INT8 on AVX-512 with VNNI: vpdpbusd adds four products of bytes to each of sixteen sums.
-#include <immintrin.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "kernels/int8_functions.h"
+#include "kernels/vnni.h"
 
 namespace auspex {
 namespace {
-
-// GCC 12 moves the intrinsic's accumulators to the stack and back.
-inline void add_products(__m512i& sum, __m512i bytes, __m512i weights) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes), "v"(weights));
-}
-
-inline __m512i four_bytes(const void* from) {
-  int32_t four;
-  __builtin_memcpy(&four, from, sizeof(four));
-  return _mm512_set1_epi32(four);
-}
-
-// sum: of 16 columns from j on -> y [16]
-inline void finish(const Int8Layer& layer, uint32_t j, __m512i sum, float scale, float* y) {
-  const __m512 factor = _mm512_mul_ps(_mm512_set1_ps(scale), _mm512_loadu_ps(layer.scales + j));
-  __m512 value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factor, _mm512_loadu_ps(layer.bias + j));
-  if (layer.relu) value = _mm512_max_ps(value, _mm512_setzero_ps());
-  _mm512_storeu_ps(y + j, value);
-}
-
-// x: [inputs], inputs a multiple of 64 -> q [inputs]
-float quantize(const float* x, uint32_t inputs, uint8_t* q) {
-  __m512 most = _mm512_setzero_ps();
-  for (uint32_t i = 0; i < inputs; i += 16) most = _mm512_max_ps(most, _mm512_loadu_ps(x + i));
-  const float largest = _mm512_reduce_max_ps(most);
-  const float inverse = largest > kLeastScaled ? 255 / largest : 0;
-  for (uint32_t i = 0; i < inputs; i += 16) {
-    const __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(x + i), _mm512_set1_ps(inverse));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(q + i),
-                     _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(scaled)));
-  }
-  return largest / 255;
-}
-
-// q: [inputs] -> place [count], value [count] of those that are not zero, sixteen zeroes behind
-// them; returns the count.
-inline uint32_t find_active(const uint8_t* q, uint32_t inputs, uint32_t* place, uint8_t* value) {
-  const __m512i iota = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < inputs; i += 16) {
-    const __m512i wide =
-        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q + i)));
-    const __mmask16 active = _mm512_test_epi32_mask(wide, wide);
-    const __m512i places = _mm512_add_epi32(iota, _mm512_set1_epi32(static_cast<int>(i)));
-    _mm512_storeu_si512(place + count, _mm512_maskz_compress_epi32(active, places));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(value + count),
-                     _mm512_cvtepi32_epi8(_mm512_maskz_compress_epi32(active, wide)));
-    count += static_cast<uint32_t>(__builtin_popcount(active));
-  }
-  _mm512_storeu_si512(place + count, _mm512_setzero_si512());
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(value + count), _mm_setzero_si128());
-  return count;
-}
 
 // kBlocks * 64 columns from `first` on, over the active rows, four at a time.
 template <int kBlocks>
@@ -80,16 +23,9 @@ inline void add_active(const Int8Layer& layer, const uint32_t* place, const uint
     for (uint32_t i = 0; i < kInt8Rows; ++i) row[i] = rows + size_t{place[k + i]} * layer.width;
 #pragma GCC unroll 8
     for (int b = 0; b < kBlocks; ++b) {
-      const __m512i r0 = _mm512_loadu_si512(row[0] + 64 * b);
-      const __m512i r1 = _mm512_loadu_si512(row[1] + 64 * b);
-      const __m512i r2 = _mm512_loadu_si512(row[2] + 64 * b);
-      const __m512i r3 = _mm512_loadu_si512(row[3] + 64 * b);
-      const __m512i low01 = _mm512_unpacklo_epi8(r0, r1), high01 = _mm512_unpackhi_epi8(r0, r1);
-      const __m512i low23 = _mm512_unpacklo_epi8(r2, r3), high23 = _mm512_unpackhi_epi8(r2, r3);
-      add_products(sum[b][0], bytes, _mm512_unpacklo_epi16(low01, low23));
-      add_products(sum[b][1], bytes, _mm512_unpackhi_epi16(low01, low23));
-      add_products(sum[b][2], bytes, _mm512_unpacklo_epi16(high01, high23));
-      add_products(sum[b][3], bytes, _mm512_unpackhi_epi16(high01, high23));
+      const Interleaved four(row, 64 * b);
+#pragma GCC unroll 8
+      for (int c = 0; c < 4; ++c) add_products(sum[b][c], bytes, four.columns[c]);
     }
   }
 #pragma GCC unroll 8
@@ -203,6 +139,7 @@ void gather(const int8_t* const* rows, uint32_t count, const float* scales, cons
 
 }  // namespace
 
-const Int8Functions kInt8Vnni = {quantize, sparse, dense, gather};
+const Int8Functions kInt8Vnni = {quantize,         sparse,          dense,           gather,
+                                 vnni_int4_sparse, vnni_int4_dense, vnni_pairs_dense};
 
 }  // namespace auspex

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/network.h"
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kernels/parts.h"
 
@@ -12,9 +15,9 @@ namespace {
 // A trunk, and the items behind it in FP32.
 class PackedNetwork final : public Network {
  public:
-  PackedNetwork(std::string_view backend, std::shared_ptr<const ModelFile> model,
+  PackedNetwork(std::string backend, std::shared_ptr<const ModelFile> model,
                 std::unique_ptr<const Trunk> trunk, const Fp32Functions& functions)
-      : backend_(backend),
+      : backend_(std::move(backend)),
         model_(std::move(model)),
         trunk_(std::move(trunk)),
         functions_(functions) {}
@@ -34,75 +37,109 @@ class PackedNetwork final : public Network {
   }
 
  private:
-  std::string_view backend_;
+  std::string backend_;
   std::shared_ptr<const ModelFile> model_;
   std::unique_ptr<const Trunk> trunk_;
   const Fp32Functions& functions_;
 };
 
-struct Variant {
-  AvailableBackend backend;
+struct InstructionSet {
+  std::string_view name;
   bool runs;
-  const Fp32Functions* fp32;
-  const Int8Functions* int8;  // nullptr: not of this precision
+  Functions functions;
 };
 
-// Of each precision the fastest first.
-std::vector<Variant> variants() {
+// The fastest first.
+std::vector<InstructionSet> instruction_sets() {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
-  return {{{"fp32-avx512", Precision::kFp32}, avx512, &kFp32Avx512, nullptr},
-          {{"fp32-avx2", Precision::kFp32}, avx2, &kFp32Avx2, nullptr},
-          {{"fp32-portable", Precision::kFp32}, true, &kFp32Portable, nullptr},
-          {{"int8-vnni", Precision::kInt8}, vnni, &kFp32Avx512, &kInt8Vnni},
-          {{"int8-avx512", Precision::kInt8}, avx512, &kFp32Avx512, &kInt8Avx512},
-          {{"int8-avx2", Precision::kInt8}, avx2, &kFp32Avx2, &kInt8Avx2},
-          {{"int8-portable", Precision::kInt8}, true, &kFp32Portable, &kInt8Portable}};
+  return {{"vnni", vnni, {kFp32Avx512, kInt8Vnni}},
+          {"avx512", avx512, {kFp32Avx512, kInt8Avx512}},
+          {"avx2", avx2, {kFp32Avx2, kInt8Avx2}},
+          {"portable", true, {kFp32Portable, kInt8Portable}}};
 }
 
 constexpr std::string_view kReference = "reference";
+
+// Whether the set has something for the precision that the next slower one has not.
+bool differs(const InstructionSet& set, Precision precision) {
+  return set.name != "vnni" || needs_relu_before(precision);
+}
+
+std::string name_of(std::string_view precision, const InstructionSet& set) {
+  return std::string(precision) + "-" + std::string(set.name);
+}
+
+struct Choice {
+  const InstructionSet* set;
+  std::optional<Precision> precision;  // none: the model's own
+};
+
+// Errors: names the backend and the available ones.
+Result<Choice> choice_of(std::string_view backend, const std::vector<InstructionSet>& sets,
+                         const ModelFile& model) {
+  const bool integers = std::ranges::any_of(
+      model.layers(), [](const LayerView& layer) { return needs_relu_before(layer.precision); });
+  for (const InstructionSet& set : sets) {
+    if (!set.runs) continue;
+    const bool useful = integers || differs(set, Precision::kFp32);
+    if (backend == set.name || (backend == "auto" && useful)) return Choice{&set, {}};
+    for (size_t i = 0; i < kPrecisionNames.size(); ++i) {
+      const auto precision = static_cast<Precision>(i);
+      if (differs(set, precision) && backend == name_of(kPrecisionNames[i], set)) {
+        return Choice{&set, precision};
+      }
+    }
+  }
+  std::string message = "backend \"" + std::string(backend) + "\" does not run here; these do:";
+  for (const AvailableBackend& available : available_backends()) message += " " + available.name;
+  return Error{message};
+}
 
 }  // namespace
 
 std::vector<AvailableBackend> available_backends() {
   std::vector<AvailableBackend> backends;
-  for (const Variant& variant : variants()) {
-    if (variant.runs) backends.push_back(variant.backend);
+  for (size_t i = 0; i < kPrecisionNames.size(); ++i) {
+    const auto precision = static_cast<Precision>(i);
+    for (const InstructionSet& set : instruction_sets()) {
+      if (!set.runs || !differs(set, precision)) continue;
+      backends.push_back({name_of(kPrecisionNames[i], set), precision});
+    }
   }
-  backends.push_back({kReference, Precision::kFp32});
+  backends.push_back({std::string(kReference), Precision::kFp32});
   return backends;
 }
 
-std::vector<std::string_view> available_backends(Precision precision) {
-  std::vector<std::string_view> names;
-  for (const AvailableBackend& backend : available_backends()) {
-    if (backend.precision == precision) names.push_back(backend.name);
+std::vector<std::string> available_backends(Precision precision) {
+  std::vector<std::string> names;
+  for (AvailableBackend& backend : available_backends()) {
+    if (backend.precision == precision) names.push_back(std::move(backend.name));
   }
   return names;
 }
 
 Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelFile> model,
-                                                    std::string_view backend) {
-  if (backend == kReference) return reference_network(std::move(model));
-  const Precision precision = model->summary().precision;
-  for (const Variant& v : variants()) {
-    const bool wanted =
-        backend == "auto" ? v.backend.precision == precision : backend == v.backend.name;
-    if (!v.runs || !wanted) continue;
-    if (v.int8) {
-      if (Status fits = fits_int8(*model); !fits) return fits.error();
-    }
-    auto trunk = v.int8 ? int8_trunk(*model, *v.fp32, *v.int8) : fp32_trunk(*model, *v.fp32);
-    return std::shared_ptr<const Network>(std::make_shared<PackedNetwork>(
-        v.backend.name, std::move(model), std::move(trunk), *v.fp32));
+                                                    const Plan& plan) {
+  if (plan.backend == kReference) return reference_network(std::move(model));
+  const std::vector<InstructionSet> sets = instruction_sets();
+  const Result<Choice> choice = choice_of(plan.backend, sets, *model);
+  if (!choice) return choice.error();
+  std::vector<LayerView> layers(model->layers().begin(), model->layers().end());
+  if (choice->precision) {
+    const auto precisions = precisions_of(*choice->precision, layers.size());
+    for (size_t i = 0; i < layers.size(); ++i) layers[i].precision = precisions[i];
   }
-  std::string message = "backend \"" + std::string(backend) + "\" does not run here; these do:";
-  for (const AvailableBackend& available : available_backends()) {
-    message += " " + std::string(available.name);
-  }
-  return Error{message};
+  if (Status fits = Trunk::fits(layers, model->summary().bytes); !fits) return fits.error();
+  const std::string precision = choice->precision ? std::string(precision_name(*choice->precision))
+                                                  : model->summary().precision;
+  const InstructionSet& set = *choice->set;
+  auto trunk = std::make_unique<const Trunk>(layers, model->dense_inputs(), plan.skip_rows,
+                                             plan.dense_input, set.functions);
+  return std::shared_ptr<const Network>(std::make_shared<PackedNetwork>(
+      name_of(precision, set), std::move(model), std::move(trunk), set.functions.fp32));
 }
 
 }  // namespace auspex

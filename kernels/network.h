@@ -38,18 +38,33 @@ class Network {
   virtual MixturePoints points(const Mixture& mixture) const = 0;
 };
 
+// How a model is computed.
+struct Plan {
+  // "reference" (double precision, whatever the model says); an instruction set: "avx2"; one with a
+  // precision for all layers: "int8-avx2"; "auto": the fastest set here.
+  std::string backend = "auto";
+  // For comparisons. Of a single sample rows of zero activations are left out; what is left adds up
+  // to the same.
+  bool skip_rows = true;
+  // All rows of the first layer are multiplied instead of those that the one-hot names.
+  bool dense_input = false;
+};
+
 struct AvailableBackend {
-  std::string_view name;  // precision, then instruction set; "reference": double precision
+  std::string name;  // precision, then instruction set; "reference": double precision
   Precision precision;
 };
 
 // Those this machine can run, of each precision the fastest first; "reference" is the last.
 std::vector<AvailableBackend> available_backends();
-std::vector<std::string_view> available_backends(Precision precision);
+std::vector<std::string> available_backends(Precision precision);
 
-// backend: a name of available_backends(), or "auto": the fastest of the model's own precision.
-// Errors: names the backend and the available ones; what of the model INT8 cannot do.
+// Errors: names the backend and the available ones; what of the model a precision cannot do.
 Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelFile> model,
-                                                    std::string_view backend = "auto");
+                                                    const Plan& plan);
+inline Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelFile> model,
+                                                           std::string_view backend = "auto") {
+  return load_network(std::move(model), Plan{std::string(backend)});
+}
 
 }  // namespace auspex

@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "kernels/fp32_functions.h"
-#include "kernels/int8_functions.h"
 #include "kernels/network.h"
+#include "kernels/trunk.h"
 
 namespace auspex {
 
@@ -30,33 +30,6 @@ uint32_t list_active(const Weight* first, size_t stride, const float* x, uint32_
   }
   return active;
 }
-
-constexpr uint32_t padded(uint32_t count, uint32_t step) {
-  return (count + step - 1) / step * step;
-}
-
-// The layers of a network, packed for one instruction set.
-class Trunk {
- public:
-  virtual ~Trunk() = default;
-
-  // Of this thread, until its next call.
-  struct Activations {
-    const float* context;  // Shape: [inputs of the last layer]
-    const float* outputs;  // Shape: [outputs]
-  };
-  // history: the numbers of the pointer network, or none.
-  virtual Activations run(const EncodedJob& job, std::span<const float> history) const = 0;
-  // outputs: [jobs.size()][outputs]
-  virtual void run(std::span<const EncodedJob> jobs, float* outputs) const = 0;
-};
-
-// The model outlives them.
-std::unique_ptr<const Trunk> fp32_trunk(const ModelFile& model, const Fp32Functions& functions);
-// Errors: what of the model INT8 cannot do.
-Status fits_int8(const ModelFile& model);
-std::unique_ptr<const Trunk> int8_trunk(const ModelFile& model, const Fp32Functions& functions,
-                                        const Int8Functions& int8);
 
 // The pointer network behind a trunk.
 void mix_items(const ModelFile& model, const HistoryView& view, const Trunk::Activations& trunk,

@@ -27,7 +27,9 @@ struct Options {
 void declare(CLI::App& app, Options& options) {
   declare_history(app, options.history);
   app.add_option("--model", options.model, "model file")->required();
-  app.add_option("--precision", options.precision, "int8 or fp32")->required();
+  app.add_option("--precision", options.precision,
+                 "fp32, bf16, int8, int4 or int8-2:4; or one for each layer: int8,int4,bf16")
+      ->required();
   app.add_option("--out", options.out, "where the new model goes")->required();
   app.add_option(
          "--from-fraction", options.from_fraction,
@@ -43,10 +45,10 @@ void declare(CLI::App& app, Options& options) {
 }
 
 // What a model is worth in one precision. Both learn nothing from the scored part.
-Result<Evaluation> worth(const ModelContent& content, Precision precision,
+Result<Evaluation> worth(const ModelContent& content, const std::vector<Precision>& precisions,
                          const std::vector<HistoryJob>& jobs, const Options& options) {
   ModelContent in_precision = content;
-  in_precision.precision = precision;
+  in_precision.precisions = precisions;
   auto model = ModelFile::of(in_precision);
   if (!model) return model.error();
   auto predictor = RuntimePredictor::with(std::move(*model));
@@ -54,7 +56,7 @@ Result<Evaluation> worth(const ModelContent& content, Precision precision,
   FrozenForecaster forecaster(std::move(*predictor));
   EvaluateOptions evaluation;
   evaluation.from_s = submit_point_s(jobs, options.from_fraction);
-  std::optional<Progress> line(std::in_place, precision_name(precision), jobs.size());
+  std::optional<Progress> line(std::in_place, precisions_text(precisions), jobs.size());
   evaluation.submitted = [&line] { line->advance(); };
   Result<Evaluation> result = evaluate(jobs, forecaster, evaluation);
   if (!result) return Error{options.history.source.paths.front() + ": " + result.error().message};
@@ -90,21 +92,23 @@ void print_row(const Evaluation& e) {
 
 // Gives the exit code.
 Result<int> run(Options& options) {
-  const Result<Precision> precision = precision_named(options.precision);
-  if (!precision) return precision.error();
   const auto model = ModelFile::open(options.model);
   if (!model) return model.error();
+  const size_t layers = (*model)->layers().size();
+  const auto precisions = precisions_named(options.precision, layers);
+  if (!precisions) return precisions.error();
   if (Status writable = check_out(options.out); !writable) return writable.error();
   const Result<History> history = read_with_progress("quantize", options.history);
   if (!history) return history.error();
   ModelContent content = (*model)->content();
-  const Result<Evaluation> before = worth(content, Precision::kFp32, history->jobs, options);
+  const Result<Evaluation> before =
+      worth(content, precisions_of(Precision::kFp32, layers), history->jobs, options);
   if (!before) return before.error();
-  const Result<Evaluation> after = worth(content, *precision, history->jobs, options);
+  const Result<Evaluation> after = worth(content, *precisions, history->jobs, options);
   if (!after) return after.error();
   const double loss = loss_of(*before, *after);
   const bool accepted = loss <= options.most_loss;
-  content.precision = *precision;
+  content.precisions = *precisions;
   if (accepted) {
     if (Status written = write_model_file(options.out, content); !written) return written.error();
   }
@@ -124,11 +128,11 @@ Result<int> run(Options& options) {
   print_row(*after);
   if (accepted) {
     std::printf("%s costs %.4f of accuracy or coverage, at most %.4f is accepted: written to %s\n",
-                precision_name(*precision), loss, options.most_loss, options.out.c_str());
+                options.precision.c_str(), loss, options.most_loss, options.out.c_str());
   } else {
     std::printf(
         "%s costs %.4f of accuracy or coverage, at most %.4f is accepted: nothing is written\n",
-        precision_name(*precision), loss, options.most_loss);
+        options.precision.c_str(), loss, options.most_loss);
   }
   return accepted ? 0 : kNo;
 }

@@ -22,8 +22,6 @@ namespace {
 // The widest layer that a file may ask for: bounds the scratch memory of a prediction.
 constexpr uint32_t kMaxWidth = 16384;
 
-constexpr std::array<const char*, 2> kPrecisions = {"fp32", "int8"};
-
 std::string short_id(uint64_t checksum) {
   char text[17];
   std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(checksum));
@@ -31,19 +29,6 @@ std::string short_id(uint64_t checksum) {
 }
 
 }  // namespace
-
-const char* precision_name(Precision precision) {
-  return kPrecisions.at(static_cast<size_t>(precision));
-}
-
-Result<Precision> precision_named(std::string_view name) {
-  for (size_t i = 0; i < kPrecisions.size(); ++i) {
-    if (name == kPrecisions[i]) return static_cast<Precision>(i);
-  }
-  std::string message = "precision \"" + std::string(name) + "\"; allowed are:";
-  for (const char* known : kPrecisions) message += std::string(" ") + known;
-  return Error{message};
-}
 
 Result<std::shared_ptr<const ModelFile>> ModelFile::open(const std::string& path) {
   const Result<RegularFile> file = open_regular(path);
@@ -88,7 +73,6 @@ ModelContent ModelFile::content() const {
   ModelContent content;
   content.trained_on = summary_.trained_on;
   content.created_s = summary_.created_s;
-  content.precision = summary_.precision;
   for (size_t i = 0; i < kCategoryCount; ++i) {
     content.fields[i].missing_row = field_rows_[i].missing;
     content.fields[i].unknown_row = field_rows_[i].unknown;
@@ -109,6 +93,7 @@ ModelContent ModelFile::content() const {
     content.layers.push_back({layer.inputs, layer.outputs,
                               floats(layer.weights, size_t{layer.inputs} * layer.outputs),
                               floats(layer.bias, layer.outputs), layer.relu});
+    content.precisions.push_back(layer.precision);
   }
   if (pointer_) {
     const PointerView& p = *pointer_;
@@ -230,11 +215,14 @@ Status check_meaning(const model::RuntimeModel& m, const std::string& path) {
       !std::equal(levels->begin(), levels->end(), kQuantileLevels.begin())) {
     return refuse("its quantile levels are not this build's");
   }
-  if (m.precision() >= kPrecisions.size()) {
-    return refuse("precision " + std::to_string(m.precision()) +
-                  ", which this build does not know");
-  }
   if (m.layers()->size() < 2) return refuse("fewer than two layers");
+  if (const auto* precisions = m.precisions()) {
+    if (precisions->size() != m.layers()->size()) return refuse("not one precision for each layer");
+    for (const uint8_t precision : *precisions) {
+      if (precision < kPrecisionNames.size()) continue;
+      return refuse("precision " + std::to_string(precision) + ", which this build does not know");
+    }
+  }
   uint32_t inputs = m.layers()->Get(0)->inputs();
   const auto* pointer = m.pointer();
   const auto dense = static_cast<uint32_t>(kNumberCount + (pointer ? kHistoryNumbers : 0));
@@ -297,12 +285,17 @@ Status ModelFile::bind(const std::string& path) {
   summary_.id = short_id(header.checksum);
   summary_.trained_on = m.trained_on() ? m.trained_on()->str() : "";
   summary_.created_s = m.created_s();
-  summary_.precision = static_cast<Precision>(m.precision());
   summary_.bytes = memory_size_;
   summary_.layer_sizes.push_back(m.layers()->Get(0)->inputs());
+  std::vector<Precision> precisions(m.layers()->size(), Precision::kFp32);
+  if (m.precisions()) {
+    std::transform(m.precisions()->begin(), m.precisions()->end(), precisions.begin(),
+                   [](uint8_t precision) { return static_cast<Precision>(precision); });
+  }
+  summary_.precision = precisions_text(precisions);
   for (const auto* layer : *m.layers()) {
     layers_.push_back({layer->inputs(), layer->outputs(), layer->weights()->data(),
-                       layer->bias()->data(), layer->relu()});
+                       layer->bias()->data(), layer->relu(), precisions[layers_.size()]});
     max_width_ = std::max(max_width_, layer->outputs());
     summary_.layer_sizes.push_back(layer->outputs());
     summary_.parameters += layer->weights()->size() + layer->bias()->size();

@@ -20,19 +20,12 @@
 #include "shared/calibration.h"
 #include "shared/features.h"
 #include "shared/history/view.h"
+#include "shared/precision.h"
 #include "shared/result.h"
 
 namespace auspex {
 
 inline constexpr uint32_t kModelFileVersion = 2;
-
-// How a network computes. FP32: as the file has it. INT8: rounded as it is loaded, weights to 255
-// steps of each column's largest, a layer's input to 256 steps of the sample's largest; the rows
-// that stand for numbers and the last layer are BF16, the pointer's items FP32.
-enum class Precision : uint8_t { kFp32, kInt8 };
-const char* precision_name(Precision precision);  // "fp32", "int8"
-// Errors: names the allowed ones.
-Result<Precision> precision_named(std::string_view name);
 
 // One job as the network reads it: rows of the first layer to sum, and z-scored numbers.
 struct EncodedJob {
@@ -47,6 +40,7 @@ struct LayerView {
   const float* weights = nullptr;  // Shape: [inputs][outputs]
   const float* bias = nullptr;     // Shape: [outputs]
   bool relu = false;
+  Precision precision = Precision::kFp32;  // it is loaded in; the weights here are not rounded
 };
 
 // Behind the trunk of a pointer network; see model.fbs.
@@ -69,7 +63,7 @@ struct ModelSummary {
   std::vector<std::pair<std::string, uint32_t>> categories;  // field -> known values; unused: 0
   std::vector<uint32_t> layer_sizes;                         // inputs, hidden..., outputs
   uint64_t calibrated_jobs = 0;                              // that its calibration knows
-  Precision precision = Precision::kFp32;  // it is loaded in; learning on keeps it
+  std::string precision;                                     // precisions_text() of its layers
 };
 
 struct ModelContent;
@@ -149,7 +143,7 @@ struct ModelContent {
   };
   std::string trained_on;
   int64_t created_s = 0;
-  Precision precision = Precision::kFp32;
+  std::vector<Precision> precisions;  // of the layers; empty: FP32. Learning on keeps them
   std::array<Field, kCategoryCount> fields;
   std::array<Number, kNumberCount> numbers;
   std::vector<Layer> layers;

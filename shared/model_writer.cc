@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -62,6 +63,14 @@ flatbuffers::Offset<model::Calibration> calibration_of(flatbuffers::FlatBufferBu
   return model::CreateCalibrationDirect(builder, &users, &jobs, &scores, &state.window);
 }
 
+// Nothing for what is FP32 throughout.
+std::vector<uint8_t> bytes_of(const std::vector<Precision>& precisions) {
+  std::vector<uint8_t> bytes;
+  if (std::ranges::count(precisions, Precision::kFp32) == std::ssize(precisions)) return bytes;
+  for (const Precision precision : precisions) bytes.push_back(static_cast<uint8_t>(precision));
+  return bytes;
+}
+
 flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
   flatbuffers::FlatBufferBuilder b(1 << 20);
   std::vector<flatbuffers::Offset<model::Layer>> layers;
@@ -91,9 +100,11 @@ flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
   const auto pointer = content.pointer ? pointer_of(b, *content.pointer) : 0;
   const bool calibrated = !content.calibration.window.empty();
   const auto calibration = calibrated ? calibration_of(b, content.calibration) : 0;
+  const std::vector<uint8_t> of_layers = bytes_of(content.precisions);
+  const auto precisions = of_layers.empty() ? 0 : b.CreateVector(of_layers);
   b.Finish(model::CreateRuntimeModel(b, kFeatureVersion, content.created_s, trained_on,
                                      fields_vector, lookup, numbers_vector, levels, layers_vector,
-                                     pointer, calibration, static_cast<uint8_t>(content.precision)),
+                                     pointer, calibration, precisions),
            model::RuntimeModelIdentifier());
   return b.Release();
 }

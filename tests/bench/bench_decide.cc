@@ -64,10 +64,10 @@ std::vector<EncodedJob> varied_jobs(const ModelFile& model) {
 }
 
 // hidden, batch
-void network(benchmark::State& state, const char* name) {
+void network(benchmark::State& state, const Plan& plan) {
   const fixtures::TemporaryFolder folder;
   const auto model = model_of(static_cast<uint32_t>(state.range(0)), folder);
-  const auto network = load_network(model, name);
+  const auto network = load_network(model, plan);
   if (!network) {
     state.SkipWithError(network.error().message.c_str());
     return;
@@ -83,14 +83,17 @@ void network(benchmark::State& state, const char* name) {
   }
   state.SetItemsProcessed(state.iterations() * state.range(1));
 }
-BENCHMARK_CAPTURE(network, fp32_avx512, "fp32-avx512")->ArgsProduct({{512, 1024}, {1, 4096}});
-BENCHMARK_CAPTURE(network, fp32_avx2, "fp32-avx2")->ArgsProduct({{512, 1024}, {1}});
-BENCHMARK_CAPTURE(network, fp32_portable, "fp32-portable")->ArgsProduct({{512, 1024}, {1}});
-BENCHMARK_CAPTURE(network, int8_vnni, "int8-vnni")->ArgsProduct({{512, 1024}, {1, 4096}});
-BENCHMARK_CAPTURE(network, int8_avx512, "int8-avx512")->ArgsProduct({{512, 1024}, {1}});
-BENCHMARK_CAPTURE(network, int8_avx2, "int8-avx2")->ArgsProduct({{512, 1024}, {1}});
-BENCHMARK_CAPTURE(network, int8_portable, "int8-portable")->ArgsProduct({{512, 1024}, {1}});
-BENCHMARK_CAPTURE(network, reference, "reference")->Args({512, 1});
+// By hand, where the whole of `auspex bench` is too much.
+BENCHMARK_CAPTURE(network, fp32, Plan{"fp32-avx512"})->ArgsProduct({{512, 1024}, {1, 4096}});
+BENCHMARK_CAPTURE(network, bf16, Plan{"bf16-avx512"})->ArgsProduct({{512, 1024}, {1, 4096}});
+BENCHMARK_CAPTURE(network, int8, Plan{"int8-vnni"})->ArgsProduct({{512, 1024}, {1, 4096}});
+BENCHMARK_CAPTURE(network, int8_all_rows, Plan{"int8-vnni", false})
+    ->ArgsProduct({{512, 1024}, {1}});
+BENCHMARK_CAPTURE(network, int4, Plan{"int4-vnni"})->ArgsProduct({{512, 1024}, {1, 4096}});
+BENCHMARK_CAPTURE(network, int4_all_rows, Plan{"int4-vnni", false})
+    ->ArgsProduct({{512, 1024}, {1}});
+BENCHMARK_CAPTURE(network, pairs, Plan{"int8-2:4-vnni"})->ArgsProduct({{512, 1024}, {1, 4096}});
+BENCHMARK_CAPTURE(network, reference, Plan{"reference"})->Args({512, 1});
 
 void features(benchmark::State& state) {
   const Submission submission = typical_submission();

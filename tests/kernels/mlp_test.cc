@@ -55,7 +55,7 @@ std::vector<float> outputs_of(const std::shared_ptr<const ModelFile>& model,
 void expect_agreement(const std::shared_ptr<const ModelFile>& model,
                       const std::vector<EncodedJob>& jobs) {
   const std::vector<float> truth = outputs_of(model, jobs, "reference");
-  for (const auto name : available_backends(Precision::kFp32)) {
+  for (const std::string& name : available_backends(Precision::kFp32)) {
     const std::vector<float> outputs = outputs_of(model, jobs, name);
     for (size_t i = 0; i < truth.size(); ++i) {
       // FP32 sums of up to 1024 terms near one: relative 2^-24 each, growing with the square root.
@@ -106,7 +106,7 @@ TEST(Mlp, ReferenceIsTheFormula) {
   known.category[2] = 77;
   const std::vector<EncodedJob> jobs = {model->encode(missing), model->encode(unknown),
                                         model->encode(known)};
-  for (const auto name : available_backends(Precision::kFp32)) {
+  for (const std::string& name : available_backends(Precision::kFp32)) {
     const std::vector<float> y = outputs_of(model, jobs, name);
     EXPECT_FLOAT_EQ(y[0], 1) << name;
     EXPECT_FLOAT_EQ(y[kOutputCount], 4) << name;

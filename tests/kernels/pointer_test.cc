@@ -113,7 +113,7 @@ void expect_close(float value, float truth, const std::string& what) {
 void expect_agreement(const std::shared_ptr<const ModelFile>& model, const std::string& shape) {
   for (const Case& job : cases()) {
     const Mixture truth = mixture_of(model, "reference", job);
-    for (const auto name : available_backends(Precision::kFp32)) {
+    for (const std::string& name : available_backends(Precision::kFp32)) {
       const std::string where =
           std::string(name) + ", " + shape + ", limit " + std::to_string(job.limit_s);
       const Mixture mixture = mixture_of(model, name, job);
@@ -260,7 +260,7 @@ TEST(Points, AreTheReferencesOnEveryView) {
     const auto model = random_model(hidden, 8);
     for (const Case& job : cases()) {
       const Mixture m = mixture_of(model, "reference", job);
-      for (const auto name : available_backends(Precision::kFp32)) {
+      for (const std::string& name : available_backends(Precision::kFp32)) {
         expect_the_references_points(model, m, name);
       }
     }

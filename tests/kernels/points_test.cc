@@ -33,13 +33,13 @@ double laplace_quantile(double level) {
   return level < 0.5 ? std::log(2 * level) : -std::log(2 * (1 - level));
 }
 
-std::string test_name(const testing::TestParamInfo<std::string_view>& backend) {
-  std::string name(backend.param);
+std::string test_name(const testing::TestParamInfo<std::string>& backend) {
+  std::string name = backend.param;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }
 
-class OfEveryBackend : public testing::TestWithParam<std::string_view> {
+class OfEveryBackend : public testing::TestWithParam<std::string> {
  protected:
   MixturePoints points(const Mixture& m) const {
     const auto model = ModelFile::of(fixtures::deaf_pointer_model(600));

@@ -69,11 +69,11 @@ TEST(Predictor, NamesWhatIsWrongWithModelOrBackend) {
   EXPECT_EQ(model.error().message, "/nonexistent/m: No such file or directory");
   const fixtures::TemporaryFolder folder;
   ModelContent content = fixtures::random_model({16, 16}, 10, 3);
-  content.precision = Precision::kInt8;
+  content.precisions.assign(3, Precision::kInt8);
   content.layers[1].relu = false;
   ASSERT_TRUE(write_model_file(folder / "m", content).ok());
   EXPECT_EQ(RuntimePredictor::load(folder / "m").error().message,
-            folder / "m" + ": INT8 needs ReLU behind each layer but the last: layer 2 has none");
+            folder / "m" + ": int8 needs ReLU before it: layer 2 has none");
   EXPECT_NE(RuntimePredictor::load(folder / "m", "tpu").error().message.find("\"tpu\""),
             std::string::npos);
 }

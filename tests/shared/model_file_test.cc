@@ -46,7 +46,7 @@ TEST(ModelFile, ReadsBackWhatWasWritten) {
   content.trained_on = "cedar.csv";
   content.created_s = 12345;
   content.numbers[1] = {3, 2, 4};
-  content.precision = Precision::kInt8;
+  content.precisions = {Precision::kInt8, Precision::kInt4, Precision::kBf16};
   ASSERT_TRUE(write_model_file(folder / "m", content).ok());
   const auto opened = ModelFile::open(folder / "m");
   ASSERT_TRUE(opened.ok()) << opened.error().message;
@@ -65,8 +65,9 @@ TEST(ModelFile, ReadsBackWhatWasWritten) {
   const ModelSummary& summary = model.summary();
   EXPECT_EQ(summary.trained_on, "cedar.csv");
   EXPECT_EQ(summary.created_s, 12345);
-  EXPECT_EQ(summary.precision, Precision::kInt8);
-  EXPECT_EQ(model.content().precision, Precision::kInt8);
+  EXPECT_EQ(summary.precision, "int4");
+  EXPECT_EQ(model.layers()[1].precision, Precision::kInt4);
+  EXPECT_EQ(model.content().precisions, content.precisions);
   EXPECT_EQ(summary.id.size(), 8U);
   EXPECT_EQ(summary.layer_sizes, (std::vector<uint32_t>{14 * 6 + 6, 16, 8, 10}));
   ASSERT_EQ(summary.categories.size(), kCategoryCount);
@@ -75,10 +76,13 @@ TEST(ModelFile, ReadsBackWhatWasWritten) {
 
 TEST(ModelFile, RefusesAPrecisionThatItDoesNotKnow) {
   ModelContent content = fixtures::constant_model(600);
-  content.precision = static_cast<Precision>(9);
+  content.precisions = {Precision::kFp32, static_cast<Precision>(9)};
   const auto model = ModelFile::of(content);
   ASSERT_FALSE(model.ok());
   EXPECT_NE(model.error().message.find("precision 9, which this build does not know"),
+            std::string::npos);
+  content.precisions = {Precision::kInt8};
+  EXPECT_NE(ModelFile::of(content).error().message.find("not one precision for each layer"),
             std::string::npos);
 }
 
