@@ -64,6 +64,16 @@ void on_signal(int signal_fd, ipc::Server& server, Reloader& reloader) {
   }
 }
 
+void on_measured(const Loaded& loaded, DecisionService& service) {
+  for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
+  const RuntimePredictor* predictor = loaded.engine->predictor();
+  if (predictor == nullptr || predictor->routes() == nullptr) return;
+  const Routes& routes = *predictor->routes();
+  spdlog::info("measured: a job takes {:.1f} us by {}",
+               routes.measured[routes.fastest[0]].batch_us[0], predictor->backend());
+  service.compute_by(loaded.engine);
+}
+
 // first: what the daemon started with.
 void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
                  DecisionService& service, ModelWatch& model, const GuardProcess& guard) {
@@ -74,6 +84,7 @@ void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
     service.reload_failed();
   } else {
     Loaded& loaded = **outcome;
+    if (loaded.measured_only) return on_measured(loaded, service);
     const Config& config = loaded.engine->config();
     if (config.socket != first.socket) {
       spdlog::warn("socket: a new path takes effect at the next start; still {}", first.socket);
@@ -170,6 +181,7 @@ int run(const Options& options) {
 
   spdlog::info("auspexd " AUSPEX_VERSION " serves {}", first.socket);
   sd_notify(0, "READY=1");
+  if (loaded->engine->predictor()) reloader.measure(loaded->engine);
   const Status served = (*server)->run(service);
   sd_notify(0, "STOPPING=1");
   if (Status closed = service.close_history(); !closed) {

@@ -28,6 +28,23 @@ Result<Loaded> load_engine(const std::string& config_path, bool model_required) 
   return loaded;
 }
 
+namespace {
+
+// Without a model there is nothing to measure; what cannot be measured is computed as it was.
+Loaded measured(Loaded loaded) {
+  const RuntimePredictor* predictor = loaded.engine->predictor();
+  if (predictor == nullptr) return loaded;
+  if (auto routes = Routes::measure(predictor->shared_model())) {
+    auto by_routes = predictor->by(std::make_shared<const Routes>(std::move(*routes)));
+    loaded.engine = std::make_shared<Engine>(loaded.engine->config(), std::move(by_routes));
+  } else {
+    loaded.warnings.push_back("not measured: " + routes.error().message);
+  }
+  return loaded;
+}
+
+}  // namespace
+
 Reloader::Reloader(std::string config_path)
     : config_path_(std::move(config_path)), ready_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
@@ -39,16 +56,29 @@ Reloader::~Reloader() {
 void Reloader::request() {
   if (busy_) {
     again_ = true;
-  } else {
-    start();
+    return;
   }
+  start([this]() -> Result<Loaded> {
+    auto loaded = load_engine(config_path_, /*model_required=*/true);
+    if (!loaded) return loaded.error();
+    return measured(std::move(*loaded));
+  });
 }
 
-void Reloader::start() {
+void Reloader::measure(std::shared_ptr<const Engine> engine) {
+  start([engine = std::move(engine)]() -> Result<Loaded> {
+    Loaded loaded;
+    loaded.engine = engine;
+    loaded.measured_only = true;
+    return measured(std::move(loaded));
+  });
+}
+
+void Reloader::start(std::function<Result<Loaded>()> work) {
   if (worker_.joinable()) worker_.join();
   busy_ = true;
-  worker_ = std::thread([this] {
-    auto outcome = load_engine(config_path_, /*model_required=*/true);
+  worker_ = std::thread([this, work = std::move(work)] {
+    auto outcome = work();
     {
       const std::lock_guard lock(mutex_);
       outcome_ = std::move(outcome);
@@ -69,7 +99,7 @@ std::optional<Result<Loaded>> Reloader::take() {
   busy_ = false;
   if (again_) {
     again_ = false;
-    start();
+    request();
   }
   return outcome;
 }

@@ -3,6 +3,7 @@
 // not make a submission wait.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,6 +22,7 @@ struct Loaded {
   FileIdentity model_file;  // as it stood before it was read
   std::vector<uint32_t> decide_uids;
   std::vector<std::string> warnings;
+  bool measured_only = false;  // the engine that there was, by the fastest routes
 };
 
 // Configuration and model as the files say now.
@@ -30,6 +32,7 @@ Result<Loaded> load_engine(const std::string& config_path, bool model_required);
 
 class Reloader {
  public:
+  // What it loads is measured as well.
   explicit Reloader(std::string config_path);
   ~Reloader();
   Reloader(const Reloader&) = delete;
@@ -38,12 +41,16 @@ class Reloader {
   // Starts a load; a request while one is under way makes one more follow it. Threads: the loop's.
   void request();
 
+  // Measures how `engine` computes fastest. A load asked for meanwhile follows. Threads: the
+  // loop's.
+  void measure(std::shared_ptr<const Engine> engine);
+
   // Readable when take() has something.
   int ready_fd() const { return ready_fd_; }
   std::optional<Result<Loaded>> take();
 
  private:
-  void start();
+  void start(std::function<Result<Loaded>()> work);
 
   std::string config_path_;
   int ready_fd_ = -1;

@@ -63,6 +63,19 @@ nlohmann::json history_json(const HistoryStore& store) {
           {"journal", journal}};
 }
 
+// For each size of batch what is fastest, and how long it takes; all that there is to choose from:
+// `auspex bench --model`.
+nlohmann::json routes_json(const Routes* routes) {
+  if (routes == nullptr) return nullptr;
+  nlohmann::json json = {{"batch_that_pays", routes->batch_that_pays()}};
+  for (size_t i = 0; i < kRoutedBatches.size(); ++i) {
+    const Route& route = routes->measured[routes->fastest[i]];
+    json[std::to_string(kRoutedBatches[i])] = {{"backend", route.backend},
+                                               {"us", std::round(route.batch_us[i] * 10) / 10}};
+  }
+  return json;
+}
+
 }  // namespace
 
 DecisionService::DecisionService(std::string config_path, std::shared_ptr<const Engine> engine,
@@ -161,6 +174,10 @@ void DecisionService::count(const ipc::CallReport& report) {
   calls_.take(report);
 }
 
+void DecisionService::compute_by(std::shared_ptr<const Engine> engine) {
+  engine_ = std::move(engine);
+}
+
 void DecisionService::use(std::shared_ptr<const Engine> engine) {
   engine_ = std::move(engine);
   ++reloads_;
@@ -192,6 +209,7 @@ std::string DecisionService::status_json() {
       {"mode", mode_name(engine_->config().mode)},
       {"slurm", version_text(slurm_version_)},
       {"model", model},
+      {"routes", routes_json(engine_->predictor() ? engine_->predictor()->routes() : nullptr)},
       {"history", history_json(*history_)},
       {"guard", watch_.status(SiteWatch::Clock::now())},
       {"second_looks",

@@ -38,7 +38,9 @@ class DecisionService final : public ipc::Service {
   std::string status_json() override;
 
   // The next request is decided by this one.
+  // Another engine; one that differs in how it computes alone.
   void use(std::shared_ptr<const Engine> engine);
+  void compute_by(std::shared_ptr<const Engine> engine);
   void reload_failed() { ++failed_reloads_; }
   void report_on(const ipc::Server* server) { server_ = server; }
   bool guard_is_lost() const { return watch_.is_lost(SiteWatch::Clock::now()); }

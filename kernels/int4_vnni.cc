@@ -6,23 +6,26 @@
 namespace auspex {
 namespace {
 
-// Of 16 columns over the low halves and over whole bytes.
-struct Sums {
-  __m512i low = _mm512_setzero_si512(), whole = _mm512_setzero_si512();
-};
-
-inline void add(Sums& sums, __m512i weights, __m512i bytes) {
-  add_products(sums.whole, weights, bytes);
-  add_products(sums.low, _mm512_and_si512(weights, _mm512_set1_epi8(0xF)), bytes);
+// whole, low: of 16 columns over whole bytes and over their low halves.
+inline void add(__m512i& whole, __m512i& low, __m512i weights, __m512i bytes) {
+  add_products(whole, weights, bytes);
+  add_products(low, _mm512_and_si512(weights, _mm512_set1_epi8(0xF)), bytes);
 }
 
-// sums -> y: of 16 columns from `low` on, and of 16 from `high` on. active: the sum of q.
-inline void finish_both(const Int8Layer& layer, uint32_t low, uint32_t high, const Sums& sums,
-                        int32_t active, float scale, float* y) {
+// -> y: 16 columns from j on, and the 16 that are in the high halves. active: the sum of q.
+inline void finish_both(const Int8Layer& layer, uint32_t j, uint32_t high, __m512i whole,
+                        __m512i low, int32_t active, float scale, float* y) {
   const __m512i zero = _mm512_set1_epi32(kInt4Zero * active);
-  finish(layer, low, _mm512_sub_epi32(sums.low, zero), scale, y);
-  const __m512i sixteenfold = _mm512_sub_epi32(sums.whole, sums.low);
+  finish(layer, j, _mm512_sub_epi32(low, zero), scale, y);
+  const __m512i sixteenfold = _mm512_sub_epi32(whole, low);
   finish(layer, high, _mm512_sub_epi32(sixteenfold, _mm512_slli_epi32(zero, 4)), scale / 16, y);
+}
+
+// GCC 12 keeps sums in registers if they are cleared by a loop that is unrolled.
+template <int kCount>
+inline void clear(__m512i (&sums)[kCount]) {
+#pragma GCC unroll 32
+  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
 }
 
 // q: [inputs] -> their sum
@@ -38,7 +41,9 @@ inline int32_t sum_of(const uint8_t* q, uint32_t inputs) {
 template <int kBlocks>
 inline void add_active(const Int8Layer& layer, const uint32_t* place, const uint8_t* value,
                        uint32_t count, int32_t active, float scale, uint32_t first, float* y) {
-  Sums sums[kBlocks][4];
+  __m512i whole[4 * kBlocks], low[4 * kBlocks];
+  clear(whole);
+  clear(low);
   const uint32_t stride = layer.width / 2;
   const int8_t* rows = layer.rows + first / 2;
   for (uint32_t k = 0; k < count; k += kInt8Rows) {
@@ -50,7 +55,7 @@ inline void add_active(const Int8Layer& layer, const uint32_t* place, const uint
     for (int b = 0; b < kBlocks; ++b) {
       const Interleaved four(row, 64 * b);
 #pragma GCC unroll 8
-      for (int c = 0; c < 4; ++c) add(sums[b][c], four.columns[c], bytes);
+      for (int c = 0; c < 4; ++c) add(whole[4 * b + c], low[4 * b + c], four.columns[c], bytes);
     }
   }
 #pragma GCC unroll 8
@@ -58,7 +63,7 @@ inline void add_active(const Int8Layer& layer, const uint32_t* place, const uint
 #pragma GCC unroll 8
     for (int c = 0; c < 4; ++c) {
       const auto column = first + static_cast<uint32_t>(128 * b + 16 * c);
-      finish_both(layer, column, column + 64, sums[b][c], active, scale, y);
+      finish_both(layer, column, column + 64, whole[4 * b + c], low[4 * b + c], active, scale, y);
     }
   }
 }
@@ -67,14 +72,20 @@ inline void add_active(const Int8Layer& layer, const uint32_t* place, const uint
 template <int kSamples>
 inline void dense_tile(const Int8Layer& layer, const int8_t* tile, const uint8_t* q,
                        const float* scale, uint32_t j, float* y) {
-  Sums sums[kSamples][2];
+  __m512i whole[2 * kSamples], low[2 * kSamples];
+  clear(whole);
+  clear(low);
   for (uint32_t i = 0; i < layer.inputs; i += 4, tile += 128) {
     const __m512i w0 = _mm512_loadu_si512(tile), w1 = _mm512_loadu_si512(tile + 64);
+    const __m512i l0 = _mm512_and_si512(w0, _mm512_set1_epi8(0xF));
+    const __m512i l1 = _mm512_and_si512(w1, _mm512_set1_epi8(0xF));
 #pragma GCC unroll 8
     for (int s = 0; s < kSamples; ++s) {
       const __m512i bytes = four_bytes(q + static_cast<size_t>(s) * layer.inputs + i);
-      add(sums[s][0], w0, bytes);
-      add(sums[s][1], w1, bytes);
+      add_products(whole[2 * s], w0, bytes);
+      add_products(whole[2 * s + 1], w1, bytes);
+      add_products(low[2 * s], l0, bytes);
+      add_products(low[2 * s + 1], l1, bytes);
     }
   }
 #pragma GCC unroll 8
@@ -82,8 +93,10 @@ inline void dense_tile(const Int8Layer& layer, const int8_t* tile, const uint8_t
     const int32_t active = sum_of(q + static_cast<size_t>(s) * layer.inputs, layer.inputs);
     float* to = y + static_cast<size_t>(s) * layer.width;
 #pragma GCC unroll 8
-    for (uint32_t c = 0; c < 2; ++c) {
-      finish_both(layer, j + 32 * c, j + 32 * c + 16, sums[s][c], active, scale[s], to);
+    for (int c = 0; c < 2; ++c) {
+      const uint32_t column = j + 32 * static_cast<uint32_t>(c);
+      finish_both(layer, column, column + 16, whole[2 * s + c], low[2 * s + c], active, scale[s],
+                  to);
     }
   }
 }
@@ -92,21 +105,20 @@ inline void dense_tile(const Int8Layer& layer, const int8_t* tile, const uint8_t
 inline void dense_one(const Int8Layer& layer, const int8_t* tile, const uint8_t* q, float scale,
                       uint32_t j, float* y) {
   const int32_t active = sum_of(q, layer.inputs);
-  Sums even[2], odd[2];
+  __m512i whole[4], low[4];  // of two columns' blocks, then of the next rows
+  clear(whole);
+  clear(low);
   for (uint32_t i = 0; i < layer.inputs; i += 8, tile += 256) {
     const __m512i first = four_bytes(q + i), second = four_bytes(q + i + 4);
-#pragma GCC unroll 8
-    for (int c = 0; c < 2; ++c) {
-      add(even[c], _mm512_loadu_si512(tile + 64 * c), first);
-      add(odd[c], _mm512_loadu_si512(tile + 128 + 64 * c), second);
-    }
+    add(whole[0], low[0], _mm512_loadu_si512(tile), first);
+    add(whole[1], low[1], _mm512_loadu_si512(tile + 64), first);
+    add(whole[2], low[2], _mm512_loadu_si512(tile + 128), second);
+    add(whole[3], low[3], _mm512_loadu_si512(tile + 192), second);
   }
-#pragma GCC unroll 8
-  for (uint32_t c = 0; c < 2; ++c) {
-    even[c].low = _mm512_add_epi32(even[c].low, odd[c].low);
-    even[c].whole = _mm512_add_epi32(even[c].whole, odd[c].whole);
-    finish_both(layer, j + 32 * c, j + 32 * c + 16, even[c], active, scale, y);
-  }
+  finish_both(layer, j, j + 16, _mm512_add_epi32(whole[0], whole[2]),
+              _mm512_add_epi32(low[0], low[2]), active, scale, y);
+  finish_both(layer, j + 32, j + 48, _mm512_add_epi32(whole[1], whole[3]),
+              _mm512_add_epi32(low[1], low[3]), active, scale, y);
 }
 
 }  // namespace

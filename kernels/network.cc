@@ -50,7 +50,7 @@ struct InstructionSet {
 };
 
 // The fastest first.
-std::vector<InstructionSet> instruction_sets() {
+std::vector<InstructionSet> all_sets() {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
@@ -104,7 +104,7 @@ std::vector<AvailableBackend> available_backends() {
   std::vector<AvailableBackend> backends;
   for (size_t i = 0; i < kPrecisionNames.size(); ++i) {
     const auto precision = static_cast<Precision>(i);
-    for (const InstructionSet& set : instruction_sets()) {
+    for (const InstructionSet& set : all_sets()) {
       if (!set.runs || !differs(set, precision)) continue;
       backends.push_back({name_of(kPrecisionNames[i], set), precision});
     }
@@ -121,10 +121,19 @@ std::vector<std::string> available_backends(Precision precision) {
   return names;
 }
 
+std::vector<std::string> instruction_sets(bool integers) {
+  std::vector<std::string> names;
+  for (const InstructionSet& set : all_sets()) {
+    const bool useful = integers || differs(set, Precision::kFp32);
+    if (set.runs && useful) names.emplace_back(set.name);
+  }
+  return names;
+}
+
 Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelFile> model,
                                                     const Plan& plan) {
   if (plan.backend == kReference) return reference_network(std::move(model));
-  const std::vector<InstructionSet> sets = instruction_sets();
+  const std::vector<InstructionSet> sets = all_sets();
   const Result<Choice> choice = choice_of(plan.backend, sets, *model);
   if (!choice) return choice.error();
   std::vector<LayerView> layers(model->layers().begin(), model->layers().end());

@@ -59,6 +59,10 @@ struct AvailableBackend {
 std::vector<AvailableBackend> available_backends();
 std::vector<std::string> available_backends(Precision precision);
 
+// The names of the instruction sets, the fastest first; integers: those that have something for
+// them alone as well.
+std::vector<std::string> instruction_sets(bool integers);
+
 // Errors: names the backend and the available ones; what of the model a precision cannot do.
 Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelFile> model,
                                                     const Plan& plan);

@@ -23,6 +23,13 @@ Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::with(
       new RuntimePredictor(std::move(model), std::move(*network)));
 }
 
+std::shared_ptr<const RuntimePredictor> RuntimePredictor::by(
+    std::shared_ptr<const Routes> routes) const {
+  auto network = routes->network;
+  return std::shared_ptr<const RuntimePredictor>(
+      new RuntimePredictor(model_, std::move(network), std::move(routes)));
+}
+
 Prediction RuntimePredictor::predict(const HistoryRequest& request, const JobHistory* history,
                                      int64_t now_s) const {
   static const JobHistory kFirstDay({.keys = 1, .in_flight = 1});

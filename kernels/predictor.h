@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/network.h"
+#include "kernels/routes.h"
 #include "shared/history/history.h"
 #include "shared/prediction.h"
 
@@ -19,6 +20,12 @@ class RuntimePredictor {
 
   static Result<std::shared_ptr<const RuntimePredictor>> with(
       std::shared_ptr<const ModelFile> model, std::string_view backend = "auto");
+
+  // The same by the fastest routes of this machine: Routes::measure() of its model.
+  std::shared_ptr<const RuntimePredictor> by(std::shared_ptr<const Routes> routes) const;
+  // null: nothing was measured.
+  const Routes* routes() const { return routes_.get(); }
+  std::shared_ptr<const ModelFile> shared_model() const { return model_; }
 
   // What the history says is part of the prediction if the model was trained with one: where past
   // runtimes point, and how far the network's upper quantiles can be trusted (calibrated then).
@@ -41,10 +48,12 @@ class RuntimePredictor {
   std::string_view backend() const { return network_->backend(); }
 
  private:
-  RuntimePredictor(std::shared_ptr<const ModelFile> model, std::shared_ptr<const Network> network)
-      : model_(std::move(model)), network_(std::move(network)) {}
+  RuntimePredictor(std::shared_ptr<const ModelFile> model, std::shared_ptr<const Network> network,
+                   std::shared_ptr<const Routes> routes = nullptr)
+      : model_(std::move(model)), network_(std::move(network)), routes_(std::move(routes)) {}
   std::shared_ptr<const ModelFile> model_;
   std::shared_ptr<const Network> network_;
+  std::shared_ptr<const Routes> routes_;
 };
 
 }  // namespace auspex

@@ -133,6 +133,48 @@ TEST(Reloader, RequestsWhileBusyBecomeOneMore) {
   EXPECT_FALSE(reloader.take().has_value());
 }
 
+TEST(Reloader, MeasuresHowWhatItLoadsIsComputedFastest) {
+  const TemporaryFolder folder;
+  write_site(folder, "hard", 30);
+  Reloader reloader(folder / "auspex.yaml");
+  reloader.request();
+  const auto loaded = next(reloader);
+  ASSERT_NE(loaded->engine->predictor()->routes(), nullptr);
+  EXPECT_FALSE(loaded->measured_only);
+}
+
+TEST(Reloader, MeasuresWhatIsAlreadyServing) {
+  const TemporaryFolder folder;
+  write_site(folder, "hard", 30);
+  const auto started = load_engine(folder / "auspex.yaml", true);
+  EXPECT_EQ(started->engine->predictor()->routes(), nullptr) << "a start does not wait for it";
+  DecisionService service(folder / "auspex.yaml", started->engine);
+  EXPECT_TRUE(nlohmann::json::parse(service.status_json())["routes"].is_null());
+
+  Reloader reloader(folder / "auspex.yaml");
+  reloader.measure(started->engine);
+  reloader.request();
+  const auto measured = next(reloader);
+  EXPECT_TRUE(measured->measured_only);
+  EXPECT_EQ(measured->engine->config().mode, Mode::kHard);
+  EXPECT_EQ(&measured->engine->predictor()->model(), &started->engine->predictor()->model());
+  EXPECT_FALSE(next(reloader)->measured_only) << "the load follows";
+
+  service.compute_by(measured->engine);
+  EXPECT_EQ(service.decide(job(1000)).edits.time_limit_min, 40U);
+  const auto routes = nlohmann::json::parse(service.status_json())["routes"];
+  EXPECT_EQ(routes["1"]["backend"], measured->engine->predictor()->backend());
+  EXPECT_GT(routes["512"]["us"], 0);
+}
+
+TEST(Reloader, WithoutAModelThereIsNothingToMeasure) {
+  Reloader reloader("/nonexistent");
+  reloader.measure(std::make_shared<Engine>(Config{}, nullptr));
+  const auto measured = next(reloader);
+  EXPECT_EQ(measured->engine->predictor(), nullptr);
+  EXPECT_TRUE(measured->warnings.empty());
+}
+
 TEST(DecisionService, CountsWhatItDid) {
   const TemporaryFolder folder;
   write_site(folder, "hard", 30);

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Routes: the ways in which this machine can compute a model, measured, and for each size of batch
+// the fastest of them. Which one that is differs from CPU to CPU.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/network.h"
+
+namespace auspex {
+
+inline constexpr std::array<size_t, 4> kRoutedBatches = {1, 8, 64, 512};
+
+struct Route {
+  std::string backend;     // as its network names it
+  bool skip_rows = false;  // see Plan
+  // Medians for a whole batch of each size; of a pointer network for one job at a time.
+  std::array<double, kRoutedBatches.size()> batch_us{};
+};
+
+// Of a model in its own precision and in FP32, never in a coarser one; a finer one only if it is a
+// tenth faster. One at a time, so that little memory is taken. Takes tens of milliseconds for each
+// route: not for a thread that somebody waits for.
+struct Routes {
+  std::vector<Route> measured;
+  std::array<size_t, kRoutedBatches.size()> fastest{};  // of `measured`
+  std::shared_ptr<const Network>
+      network;  // takes for each batch the fastest; its name: a single job's
+
+  // Errors: those of load_network.
+  static Result<Routes> measure(const std::shared_ptr<const ModelFile>& model);
+
+  // The smallest of the sizes at which requests that wait together are answered sooner, on average,
+  // as one batch than one after the other; 0: at none.
+  size_t batch_that_pays() const;
+};
+
+}  // namespace auspex
