@@ -103,7 +103,8 @@ TEST_F(QuantizeProgram, looks_at_the_quantiles_too) {
 
 TEST_F(QuantizeProgram, names_what_is_wrong) {
   EXPECT_EQ(quantize("--precision int3" + random()), 2);
-  EXPECT_THAT(complained(), HasSubstr("precision \"int3\"; allowed are: fp32 bf16 int8 int4 int8-2:4"));
+  EXPECT_THAT(complained(),
+              HasSubstr("precision \"int3\"; allowed are: fp32 bf16 int8 int4 int8-2:4"));
   EXPECT_EQ(quantize("--precision int8 --model /nonexistent"), 2);
   EXPECT_THAT(complained(), HasSubstr("/nonexistent: No such file"));
   EXPECT_EQ(quantize("--precision int8 --from-fraction 2" + random()), 2);
