@@ -138,6 +138,29 @@ void quantiles(const Cdf& cdf, const float* at_edge, uint32_t bins, MixturePoint
   std::copy_n(high, kQuantileCount, out.outputs.begin());
 }
 
+// The bins' part of the same sum: they lie in order, so what is below a place and what is above it
+// are two sums that all places share.
+// Shape: place, seconds, inverse_s [items, then the open bins] -> ratios, added to
+void add_bin_ratios(const Mixture& m, uint32_t bins, const float* place, const float* seconds,
+                    const float* inverse_s, float* ratios) {
+  const float *bin_s = seconds + m.items, *inverse_bin_s = inverse_s + m.items;
+  float below[kBins + 1], above[kBins + 1];  // of the bins before each, and of it and those behind
+  below[0] = above[bins] = 0;
+  for (uint32_t b = 0; b < bins; ++b) below[b + 1] = below[b] + m.bin_weight[b] * bin_s[b];
+  for (uint32_t b = bins; b > 0; --b) {
+    above[b - 1] = above[b] + m.bin_weight[b - 1] * inverse_bin_s[b - 1];
+  }
+  for (uint32_t i = 0; i < m.items; ++i) {
+    const float before = std::clamp(place[i] / kBinWidth + 0.5F, 0.0F, static_cast<float>(bins));
+    const auto b = static_cast<uint32_t>(before);
+    ratios[i] += inverse_s[i] * below[b] + seconds[i] * above[b];
+  }
+  for (uint32_t b = 0; b < bins; ++b) {
+    ratios[m.items + b] += inverse_bin_s[b] * below[b] + bin_s[b] * above[b];
+  }
+  if (bins < kBins) ratios[m.items + bins] += inverse_bin_s[bins] * below[bins];
+}
+
 // E[exp(-|x - u|)], u a Laplace variable of scale b around v, is
 // (exp(-|x - v|) - b exp(-|x - v| / b)) / (1 - b^2), and exp(-|difference of logs|) a ratio of
 // seconds. A bin counts as its middle.
@@ -168,7 +191,8 @@ void accuracy_point(const Mixture& m, uint32_t bins, const Fp32Functions& functi
   }
   functions.exp_all(seconds, count);
   for (uint32_t i = 0; i < count; ++i) inverse_s[i] = 1 / seconds[i];
-  functions.sum_ratios(seconds, inverse_s, count, seconds, inverse_s, weight, real, ratios);
+  functions.sum_ratios(seconds, inverse_s, count, seconds, inverse_s, weight, m.items, ratios);
+  add_bin_ratios(m, bins, place, seconds, inverse_s, ratios);
   functions.sum_decays(place, count, m.log_s.data(), sharpness, correction, m.items, decays);
   for (uint32_t i = 0; i < real; ++i) {
     if (ratios[i] - decays[i] > out.confidence) {

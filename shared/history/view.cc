@@ -9,6 +9,7 @@
 #include <numbers>
 
 #include "shared/history/candidates.h"
+#include "shared/history/fast_log.h"
 #include "shared/mixture.h"
 
 namespace auspex {
@@ -32,10 +33,10 @@ float ratio(float log_ratio) {
   return std::clamp(log_ratio, -8.0F, 8.0F) / 3;
 }
 float age(int64_t now_s, int64_t then_s) {
-  return std::log1p(static_cast<float>(std::max<int64_t>(now_s - then_s, 0))) / 10;
+  return fast_log1p(static_cast<float>(std::max<int64_t>(now_s - then_s, 0))) / 10;
 }
 float amount(uint32_t count) {
-  return std::log1p(static_cast<float>(count)) / 5;
+  return fast_log1p(static_cast<float>(count)) / 5;
 }
 
 // The past runtimes of a view, four to a register.
@@ -154,7 +155,7 @@ class ViewWriter {
   // What items say of each other and of the request.
   void shared_inputs() {
     const PastRuntimes past(out_);
-    const float log_elapsed_s = std::log1p(static_cast<float>(elapsed_s_));
+    const float log_elapsed_s = fast_log1p(static_cast<float>(elapsed_s_));
     const KeySlot* user = found_.of(HistoryKey::kUser);
     const KeySlot* same = found_.of(HistoryKey::kSignature);
     for (size_t i = 0; i < kItems; ++i) {

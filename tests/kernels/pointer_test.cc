@@ -282,7 +282,8 @@ TEST(Points, TheExpectedAccuracyIsTheIntegralOverTheKernel) {
 
 std::string test_name(const testing::TestParamInfo<AvailableBackend>& backend) {
   std::string name(backend.param.name);
-  std::replace(name.begin(), name.end(), '-', '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '-' || c == ':'; }, '_');
   return name;
 }
 
