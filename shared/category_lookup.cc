@@ -39,7 +39,8 @@ Status check_lookup(const model::RuntimeModel& model, uint32_t one_hot_rows) {
   for (uint32_t field = 0; field < kCategoryCount; ++field) {
     const auto& listed = *model.fields()->Get(field)->values();
     const std::string name(kCategoryNames[field]);
-    if (reinterpret_cast<uintptr_t>(listed.Data()) % sizeof(uint64_t) != 0) {
+    const auto place = reinterpret_cast<uintptr_t>(listed.Data());  // of none: anywhere
+    if (listed.size() > 0 && place % sizeof(uint64_t) != 0) {
       return Error{"field " + name + ": its values are not aligned"};
     }
     uint64_t before = Features::kMissing;

@@ -344,6 +344,7 @@ uint32_t ModelFile::dense_inputs() const {
 
 EncodedJob ModelFile::encode(const Features& features) const {
   // All fields at each step before the next, so that their cache misses overlap.
+  EncodedJob job;
   std::array<uint64_t, kCategoryCount> mixed;
   std::array<const CategoryEntry*, kCategoryCount> entries;
   for (size_t i = 0; i < kCategoryCount; ++i) {
@@ -354,19 +355,21 @@ EncodedJob ModelFile::encode(const Features& features) const {
     entries[i] = lookup_.entry(mixed[i]);
     __builtin_prefetch(entries[i]);
   }
-  EncodedJob job;
   for (size_t i = 0; i < kNumberCount; ++i) {
     const float value = std::isnan(features.number[i]) ? scales_[i].median : features.number[i];
     job.numbers[i] = (value - scales_[i].mean) * scales_[i].inverse_sd;
   }
+  uint32_t count = 0;
   for (size_t i = 0; i < kCategoryCount; ++i) {
     const FieldRows rows = field_rows_[i];
-    const bool known = CategoryLookup::is_of(*entries[i], mixed[i]) & (rows.unknown >= 0);
-    int64_t row = known ? int64_t{entries[i]->row} : rows.unknown;
-    row = features.category[i] == Features::kMissing ? rows.missing : row;
-    job.rows[job.row_count] = static_cast<uint32_t>(row);  // overwritten if it is none
-    job.row_count += row >= 0 ? 1 : 0;
+    const CategoryEntry entry = *entries[i];
+    const bool known = CategoryLookup::is_of(entry, mixed[i]) & (rows.unknown >= 0);
+    int64_t row = known ? int64_t{entry.row} : int64_t{rows.unknown};
+    row = features.category[i] == Features::kMissing ? int64_t{rows.missing} : row;
+    job.rows[count] = static_cast<uint32_t>(std::max<int64_t>(row, 0));
+    count += row >= 0 ? 1 : 0;
   }
+  job.row_count = count;
   return job;
 }
 

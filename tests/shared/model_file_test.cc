@@ -297,6 +297,14 @@ TEST(ModelFile, ContentMakesTheSameFile) {
   }
 }
 
+TEST(ModelFile, MayHaveFieldsWithoutValues) {
+  ModelContent content = fixtures::random_model({4}, 3, 2);
+  for (auto& field : content.fields) {
+    field.rows.clear();
+    EXPECT_EQ(error_of(bytes_of(content)), "");
+  }
+}
+
 TEST(ModelFile, TellsTheFieldsOfOneHashApart) {
   ModelContent content = fixtures::random_model({4}, 1, 2);
   for (auto& field : content.fields) field.rows[0].first = 4711;

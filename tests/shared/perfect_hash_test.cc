@@ -67,7 +67,7 @@ TEST(PerfectHash, TakesKeysThatAreNotRandom) {
   expect_a_slot_for_each({0, ~0ULL}, "the ends of the range");
 }
 
-// Keys that share their bucket under the seeds that are tried first for keys without a sum.
+// The seed is not one that they could be made for.
 TEST(PerfectHash, SurvivesKeysMadeForOneBucket) {
   PerfectHash aimed;
   aimed.buckets = 5001;
