@@ -2,10 +2,10 @@
 #include "shared/model_file.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -49,10 +49,21 @@ Result<std::shared_ptr<const ModelFile>> ModelFile::open(const std::string& path
 }
 
 Result<std::shared_ptr<ModelFile>> ModelFile::with_memory(size_t size, const std::string& path) {
-  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return system_error(path);
+  // On a huge page's border, for what encode() reads is at the front; the surplus goes back.
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t pages_size = (size + page - 1) / page * page;
+  const size_t mapped_size = size < kHugePage ? pages_size : pages_size + kHugePage;
+  void* mapped =
+      ::mmap(nullptr, mapped_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return system_error(path);
+  const size_t surplus = mapped_size - pages_size;
+  const size_t before = surplus > 0 ? -reinterpret_cast<uintptr_t>(mapped) % kHugePage : 0;
+  uint8_t* memory = static_cast<uint8_t*>(mapped) + before;
+  if (before > 0) ::munmap(mapped, before);
+  if (surplus > before) ::munmap(memory + pages_size, surplus - before);
   std::shared_ptr<ModelFile> model(new ModelFile());
-  model->memory_ = static_cast<const uint8_t*>(memory);
+  model->memory_ = memory;
   model->memory_size_ = size;
   ::madvise(memory, size, MADV_HUGEPAGE);  // a wish; fewer TLB misses where it is granted
   return model;
@@ -60,10 +71,11 @@ Result<std::shared_ptr<ModelFile>> ModelFile::with_memory(size_t size, const std
 
 Result<std::shared_ptr<const ModelFile>> ModelFile::of(const ModelContent& content) {
   const std::string nowhere = "model in memory";
-  const std::vector<uint8_t> bytes = model_bytes(content);
-  auto model = with_memory(bytes.size(), nowhere);
+  const Result<std::vector<uint8_t>> bytes = model_bytes(content);
+  if (!bytes) return Error{nowhere + ": " + bytes.error().message};
+  auto model = with_memory(bytes->size(), nowhere);
   if (!model) return model.error();
-  std::memcpy(const_cast<uint8_t*>((*model)->memory_), bytes.data(), bytes.size());
+  std::memcpy(const_cast<uint8_t*>((*model)->memory_), bytes->data(), bytes->size());
   if (auto bound = (*model)->bind(nowhere); !bound) return bound.error();
   return std::shared_ptr<const ModelFile>(std::move(*model));
 }
@@ -73,13 +85,12 @@ ModelContent ModelFile::content() const {
   ModelContent content;
   content.trained_on = summary_.trained_on;
   content.created_s = summary_.created_s;
-  for (size_t i = 0; i < kCategoryCount; ++i) {
+  for (uint32_t i = 0; i < kCategoryCount; ++i) {
     content.fields[i].missing_row = field_rows_[i].missing;
     content.fields[i].unknown_row = field_rows_[i].unknown;
-  }
-  for (const auto* entry : *m.lookup()) {
-    if (entry->hash() != 0) {
-      content.fields[entry->field()].rows.emplace_back(entry->hash(), entry->row());
+    for (const uint64_t value : *m.fields()->Get(i)->values()) {
+      const uint32_t row = lookup_.entry(lookup_.mixed(i, value))->row;
+      content.fields[i].rows.emplace_back(value, row);
     }
   }
   for (size_t i = 0; i < kNumberCount; ++i) {
@@ -257,18 +268,7 @@ Status check_meaning(const model::RuntimeModel& m, const std::string& path) {
       return refuse("a field's row outside the first layer");
     }
   }
-  const auto* lookup = m.lookup();
-  bool has_empty_slot = false;  // or a search would not end
-  for (const auto* entry : *lookup) {
-    if (entry->hash() == 0) {
-      has_empty_slot = true;
-    } else if (entry->row() >= one_hot_rows || entry->field() >= kCategoryCount) {
-      return refuse("a category's row outside the first layer");
-    }
-  }
-  if (!has_empty_slot || !std::has_single_bit(lookup->size())) {
-    return refuse("the category lookup is not well formed");
-  }
+  if (auto fits = check_lookup(m, one_hot_rows); !fits) return refuse(fits.error().message);
   return Done{};
 }
 
@@ -321,17 +321,13 @@ Status ModelFile::bind(const std::string& path) {
   for (size_t i = 0; i < kCategoryCount; ++i) {
     const auto* field = m.fields()->Get(static_cast<uint32_t>(i));
     field_rows_[i] = {field->missing_row(), field->unknown_row()};
-    summary_.categories.emplace_back(std::string(kCategoryNames[i]), 0U);
+    summary_.categories.emplace_back(std::string(kCategoryNames[i]), field->values()->size());
   }
   for (size_t i = 0; i < kNumberCount; ++i) {
     const auto* number = m.numbers()->Get(static_cast<uint32_t>(i));
     scales_[i] = {number->median(), number->mean(), number->sd() > 0 ? 1 / number->sd() : 0};
   }
-  lookup_ = m.lookup()->Data();
-  lookup_mask_ = m.lookup()->size() - 1;
-  for (const auto* entry : *m.lookup()) {
-    if (entry->hash() != 0) ++summary_.categories[entry->field()].second;
-  }
+  lookup_ = lookup_of(m);
   return Done{};
 }
 
@@ -340,26 +336,33 @@ uint32_t ModelFile::dense_inputs() const {
 }
 
 EncodedJob ModelFile::encode(const Features& features) const {
-  const auto* table = reinterpret_cast<const model::CategoryEntry*>(lookup_);
+  // All fields at each step before the next, so that their cache misses overlap.
   EncodedJob job;
+  std::array<uint64_t, kCategoryCount> mixed;
+  std::array<const CategoryEntry*, kCategoryCount> entries;
   for (size_t i = 0; i < kCategoryCount; ++i) {
-    const FieldRows rows = field_rows_[i];
-    const uint64_t hash = features.category[i];
-    int64_t row = hash == Features::kMissing ? rows.missing : rows.unknown;
-    if (hash != Features::kMissing && rows.unknown >= 0) {
-      for (uint64_t at = hash & lookup_mask_; table[at].hash() != 0; at = (at + 1) & lookup_mask_) {
-        if (table[at].hash() == hash && table[at].field() == i) {
-          row = table[at].row();
-          break;
-        }
-      }
-    }
-    if (row >= 0) job.rows[job.row_count++] = static_cast<uint32_t>(row);
+    mixed[i] = lookup_.mixed(i, features.category[i]);
+    __builtin_prefetch(lookup_.pilot(mixed[i]));
+  }
+  for (size_t i = 0; i < kCategoryCount; ++i) {
+    entries[i] = lookup_.entry(mixed[i]);
+    __builtin_prefetch(entries[i]);
   }
   for (size_t i = 0; i < kNumberCount; ++i) {
     const float value = std::isnan(features.number[i]) ? scales_[i].median : features.number[i];
     job.numbers[i] = (value - scales_[i].mean) * scales_[i].inverse_sd;
   }
+  uint32_t count = 0;
+  for (size_t i = 0; i < kCategoryCount; ++i) {
+    const FieldRows rows = field_rows_[i];
+    const CategoryEntry entry = *entries[i];
+    const bool known = CategoryLookup::is_of(entry, mixed[i]) & (rows.unknown >= 0);
+    int64_t row = known ? int64_t{entry.row} : int64_t{rows.unknown};
+    row = features.category[i] == Features::kMissing ? int64_t{rows.missing} : row;
+    job.rows[count] = static_cast<uint32_t>(std::max<int64_t>(row, 0));
+    count += row >= 0 ? 1 : 0;
+  }
+  job.row_count = count;
   return job;
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "shared/calibration.h"
+#include "shared/category_lookup.h"
 #include "shared/features.h"
 #include "shared/history/view.h"
 #include "shared/precision.h"
@@ -25,7 +26,7 @@
 
 namespace auspex {
 
-inline constexpr uint32_t kModelFileVersion = 2;
+inline constexpr uint32_t kModelFileVersion = 3;
 
 // One job as the network reads it: rows of the first layer to sum, and z-scored numbers.
 struct EncodedJob {
@@ -74,7 +75,7 @@ class ModelFile {
   // version, other feature version, shapes that do not fit. Threads: the result is immutable.
   static Result<std::shared_ptr<const ModelFile>> open(const std::string& path);
 
-  // A model that never was a file. Errors: shapes that do not fit.
+  // A model that never was a file. Errors: shapes that do not fit; those of model_bytes.
   static Result<std::shared_ptr<const ModelFile>> of(const ModelContent& content);
 
   // What it was made of, to go on training from.
@@ -84,7 +85,8 @@ class ModelFile {
   ModelFile(const ModelFile&) = delete;
   ModelFile& operator=(const ModelFile&) = delete;
 
-  // An unseen value takes its field's "unknown" row, a missing one its "missing" row.
+  // An unseen value takes its field's "unknown" row, a missing one its "missing" row. One of 2^32
+  // unseen values is taken for a known one.
   EncodedJob encode(const Features& features) const;
 
   std::span<const LayerView> layers() const { return layers_; }
@@ -107,8 +109,7 @@ class ModelFile {
   std::vector<LayerView> layers_;
   std::optional<PointerView> pointer_;
   uint32_t max_width_ = 0;
-  const uint8_t* lookup_ = nullptr;  // CategoryEntry[lookup_mask_ + 1]
-  uint64_t lookup_mask_ = 0;
+  CategoryLookup lookup_;
   struct FieldRows {
     int32_t missing, unknown;
   };
@@ -126,7 +127,7 @@ class ModelFile {
 struct ModelContent {
   struct Field {
     int32_t missing_row = -1, unknown_row = -1;
-    std::vector<std::pair<uint64_t, uint32_t>> rows;  // category hash -> row
+    std::vector<std::pair<uint64_t, uint32_t>> rows;  // category hash -> row; a model's ascend
   };
   struct Number {
     float median = 0, mean = 0, sd = 1;
@@ -151,8 +152,9 @@ struct ModelContent {
   CalibrationState calibration;
 };
 
-// The bytes of the file. Shape: header, then FlatBuffer.
-std::vector<uint8_t> model_bytes(const ModelContent& content);
+// The bytes of the file, the same for any order of a field's rows. Shape: header, then FlatBuffer.
+// Errors: a category that is twice in a field.
+Result<std::vector<uint8_t>> model_bytes(const ModelContent& content);
 
 // Written beside the target, synced, then renamed: the old file stays until the new one is whole.
 Status write_model_file(const std::string& path, const ModelContent& content);

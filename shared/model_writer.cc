@@ -2,7 +2,6 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <limits>
 
@@ -15,24 +14,79 @@
 namespace auspex {
 namespace {
 
-std::vector<model::CategoryEntry> lookup_table(const ModelContent& content) {
-  size_t values = 0;
-  for (const auto& field : content.fields) values += field.rows.size();
-  std::vector<model::CategoryEntry> table(std::bit_ceil(2 * values + 2));
+struct BuiltLookup {
+  uint64_t salt = 0;
+  BuiltPerfectHash perfect;
+  std::vector<CategoryEntry> entries;  // Shape: [perfect.hash.slots]
+};
+
+// Errors: those of perfect_hash_of.
+Result<BuiltLookup> lookup_salted(const ModelContent& content, uint64_t salt) {
+  std::vector<uint64_t> keys;
   for (size_t i = 0; i < kCategoryCount; ++i) {
-    for (const auto& [hash, row] : content.fields[i].rows) {
-      uint64_t at = hash & (table.size() - 1);
-      while (table[at].hash() != 0) at = (at + 1) & (table.size() - 1);
-      table[at] = model::CategoryEntry(hash, row, static_cast<uint32_t>(i));
+    for (const auto& [value, row] : content.fields[i].rows) {
+      keys.push_back(CategoryLookup::key(i, value, salt));
     }
   }
-  return table;
+  Result<BuiltPerfectHash> perfect = perfect_hash_of(keys);
+  if (!perfect) return perfect.error();
+  BuiltLookup built{salt, std::move(*perfect), {}};
+  built.entries.resize(built.perfect.hash.slots);
+  const CategoryLookup lookup{built.perfect.hash, salt, built.perfect.pilots.data(),
+                              built.entries.data()};
+  for (size_t i = 0; i < kCategoryCount; ++i) {
+    for (const auto& [value, row] : content.fields[i].rows) {
+      const uint64_t mixed = lookup.mixed(i, value);
+      const auto slot = static_cast<size_t>(lookup.entry(mixed) - lookup.entries);
+      built.entries[slot] = {PerfectHash::fingerprint(mixed), row};
+    }
+  }
+  return built;
+}
+
+// No value is twice in its field. Errors: none found.
+Result<BuiltLookup> lookup_of(const ModelContent& content) {
+  uint64_t sum = 0;  // of all values, in any order
+  for (const auto& field : content.fields) {
+    for (const auto& [value, row] : field.rows) sum += PerfectHash{}.mixed(value);
+  }
+  // Two fields' values that share a key under one salt hardly do under another.
+  constexpr uint64_t kSalts = 8;
+  Result<BuiltLookup> built = Error{};
+  for (uint64_t attempt = 0; attempt < kSalts && !built; ++attempt) {
+    built = lookup_salted(content, PerfectHash{}.mixed(sum + attempt));
+  }
+  return built;
+}
+
+// A field's values, ascending. Errors: one that is there twice.
+Result<std::vector<uint64_t>> values_of(const ModelContent& content, size_t field) {
+  std::vector<uint64_t> values;
+  for (const auto& [value, row] : content.fields[field].rows) values.push_back(value);
+  std::sort(values.begin(), values.end());
+  const auto twice = std::adjacent_find(values.begin(), values.end());
+  if (twice == values.end()) return values;
+  return Error{"field " + std::string(kCategoryNames[field]) + ": the value " +
+               std::to_string(*twice) + " twice"};
 }
 
 flatbuffers::Offset<flatbuffers::Vector<float>> aligned_floats(
     flatbuffers::FlatBufferBuilder& builder, const std::vector<float>& values) {
   builder.ForceVectorAlignment(values.size(), sizeof(float), kModelAlignment);
   return builder.CreateVector(values);
+}
+
+// Aligned, so that no entry lies on two cache lines.
+flatbuffers::Offset<model::Lookup> written_lookup(flatbuffers::FlatBufferBuilder& builder,
+                                                  const BuiltLookup& built) {
+  std::vector<model::CategoryEntry> entries;
+  for (const CategoryEntry& entry : built.entries) {
+    entries.emplace_back(entry.fingerprint, entry.row);
+  }
+  builder.ForceVectorAlignment(entries.size(), sizeof(CategoryEntry), kModelAlignment);
+  const auto entries_vector = builder.CreateVectorOfStructs(entries);
+  const auto pilots = builder.CreateVector(built.perfect.pilots);
+  return model::CreateLookup(builder, built.salt, built.perfect.hash.seed, pilots, entries_vector);
 }
 
 flatbuffers::Offset<model::Pointer> pointer_of(flatbuffers::FlatBufferBuilder& builder,
@@ -71,7 +125,7 @@ std::vector<uint8_t> bytes_of(const std::vector<Precision>& precisions) {
   return bytes;
 }
 
-flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
+Result<flatbuffers::DetachedBuffer> payload_of(const ModelContent& content) {
   flatbuffers::FlatBufferBuilder b(1 << 20);
   std::vector<flatbuffers::Offset<model::Layer>> layers;
   for (const auto& layer : content.layers) {
@@ -81,9 +135,12 @@ flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
   }
   std::vector<flatbuffers::Offset<model::Field>> fields;
   for (size_t i = 0; i < kCategoryCount; ++i) {
+    const Result<std::vector<uint64_t>> known = values_of(content, i);
+    if (!known) return known.error();
     const auto name = b.CreateString(std::string(kCategoryNames[i]));
-    fields.push_back(
-        model::CreateField(b, name, content.fields[i].missing_row, content.fields[i].unknown_row));
+    const auto values = b.CreateVector(*known);
+    fields.push_back(model::CreateField(b, name, content.fields[i].missing_row,
+                                        content.fields[i].unknown_row, values));
   }
   std::vector<flatbuffers::Offset<model::Number>> numbers;
   for (size_t i = 0; i < kNumberCount; ++i) {
@@ -91,7 +148,9 @@ flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
     const auto& number = content.numbers[i];
     numbers.push_back(model::CreateNumber(b, name, number.median, number.mean, number.sd));
   }
-  const auto lookup = b.CreateVectorOfStructs(lookup_table(content));
+  const Result<BuiltLookup> built = lookup_of(content);
+  if (!built) return built.error();
+  const auto lookup = written_lookup(b, *built);
   const auto levels = b.CreateVector(kQuantileLevels.data(), kQuantileLevels.size());
   const auto trained_on = b.CreateString(content.trained_on);
   const auto fields_vector = b.CreateVector(fields);
@@ -111,8 +170,10 @@ flatbuffers::DetachedBuffer payload_of(const ModelContent& content) {
 
 }  // namespace
 
-std::vector<uint8_t> model_bytes(const ModelContent& content) {
-  const auto payload = payload_of(content);
+Result<std::vector<uint8_t>> model_bytes(const ModelContent& content) {
+  const Result<flatbuffers::DetachedBuffer> built = payload_of(content);
+  if (!built) return built.error();
+  const flatbuffers::DetachedBuffer& payload = *built;
   ModelHeader header{};
   std::memcpy(header.magic, kModelMagic, sizeof(kModelMagic));
   header.version = kModelFileVersion;
@@ -125,10 +186,11 @@ std::vector<uint8_t> model_bytes(const ModelContent& content) {
 }
 
 Status write_model_file(const std::string& path, const ModelContent& content) {
-  const std::vector<uint8_t> bytes = model_bytes(content);
+  const Result<std::vector<uint8_t>> bytes = model_bytes(content);
+  if (!bytes) return Error{path + ": " + bytes.error().message};
   Result<ReplacingFile> file = ReplacingFile::create(path);
   if (!file) return file.error();
-  if (!write_at(file->fd(), bytes.data(), bytes.size(), 0)) return system_error(path);
+  if (!write_at(file->fd(), bytes->data(), bytes->size(), 0)) return system_error(path);
   return file->replace();
 }
 

@@ -101,6 +101,38 @@ void features(benchmark::State& state) {
 }
 BENCHMARK(features);
 
+double quantile_us(std::vector<double>& calls_us, double level) {
+  const auto place = static_cast<std::ptrdiff_t>(level * static_cast<double>(calls_us.size() - 1));
+  std::nth_element(calls_us.begin(), calls_us.begin() + place, calls_us.end());
+  return calls_us[static_cast<size_t>(place)];
+}
+
+// Values to rows. Cold: between two calls other memory is written, as a scheduler writes its own.
+void encode(benchmark::State& state, bool cold) {
+  const fixtures::TemporaryFolder folder;
+  const auto model = model_of(512, folder);
+  std::vector<uint64_t> other(cold ? (96 << 20) / sizeof(uint64_t) : 0);
+  std::mt19937 random(3);
+  std::vector<double> calls_us;
+  for (auto _ : state) {
+    for (uint64_t& word : other) ++word;
+    benchmark::ClobberMemory();
+    Features features;
+    for (size_t field = 0; field < kCategoryCount; ++field) {
+      features.category[field] =
+          fixtures::category_hash(field, static_cast<uint32_t>(random() % 1414));
+    }
+    const auto start = std::chrono::steady_clock::now();
+    benchmark::DoNotOptimize(model->encode(features));
+    const std::chrono::duration<double, std::micro> call = std::chrono::steady_clock::now() - start;
+    calls_us.push_back(call.count());
+    state.SetIterationTime(call.count() * 1e-6);
+  }
+  state.counters["p50_us"] = quantile_us(calls_us, .50);
+}
+BENCHMARK_CAPTURE(encode, warm, false)->UseManualTime();
+BENCHMARK_CAPTURE(encode, cold, true)->UseManualTime()->Iterations(500);
+
 Engine engine_of(const ModelContent& content) {
   Config config;
   config.mode = Mode::kGuarded;
@@ -226,12 +258,6 @@ class Deciding final : public ipc::Service {
   const JobHistory& history_;
   uint64_t number_ = kPastJobs;
 };
-
-double quantile_us(std::vector<double>& calls_us, double level) {
-  const auto place = static_cast<std::ptrdiff_t>(level * static_cast<double>(calls_us.size() - 1));
-  std::nth_element(calls_us.begin(), calls_us.begin() + place, calls_us.end());
-  return calls_us[static_cast<size_t>(place)];
-}
 
 // job_submit as slurmctld sees it, with the daemon in another thread.
 void gate_with_daemon(benchmark::State& state, const Engine& engine, const JobHistory& history) {

@@ -5,9 +5,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 
+#include "shared/model_generated.h"
 #include "tests/fixtures/files.h"
 #include "tests/fixtures/models.h"
 
@@ -196,7 +199,7 @@ TEST(ModelFile, NamesWhatItIsNot) {
   EXPECT_EQ(error_of(bytes), "not an Auspex model");
   bytes[0] = 'A';
   bytes[8] = 1;
-  EXPECT_EQ(error_of(bytes), "model file version 1, this build reads 2");
+  EXPECT_EQ(error_of(bytes), "model file version 1, this build reads 3");
   EXPECT_EQ(error_of(std::string(1000, '\0')), "not an Auspex model");
 }
 
@@ -220,6 +223,112 @@ TEST(ModelFile, RefusesShapesThatDoNotFit) {
             "a field's row outside the first layer");
   EXPECT_EQ(with([](ModelContent& c) { c.fields[0].rows[0].second = 1'000'000; }),
             "a category's row outside the first layer");
+}
+
+using Model = model::RuntimeModel;
+
+// What is said of a whole file after a change to its content, sealed again.
+std::string forged(const std::function<void(const Model&)>& change) {
+  const std::string bytes = bytes_of(fixtures::random_model({4}, 3, 2));
+  const std::string payload = bytes.substr(64);
+  change(*model::GetRuntimeModel(payload.data()));
+  return error_of(sealed(bytes.substr(0, 64) + payload));
+}
+
+template <class T>
+void overwrite(const void* at, T value) {
+  std::memcpy(const_cast<void*>(at), &value, sizeof(value));
+}
+
+// Source: FlatBuffers' format; a vector begins with its length.
+void set_length(const void* vector, uint32_t length) {
+  overwrite(vector, length);
+}
+
+TEST(ModelFile, RefusesALookupThatReadsElsewhere) {
+  EXPECT_EQ(forged([](const Model&) {}), "");
+  EXPECT_EQ(forged([](const Model& m) { set_length(m.lookup()->pilots(), 0); }),
+            "a category lookup of 0 pilots and 45 entries");
+  EXPECT_EQ(forged([](const Model& m) { set_length(m.lookup()->entries(), 0); }),
+            "a category lookup of 11 pilots and 0 entries");
+  const std::string lost = "field user: a value without its entry in the category lookup";
+  EXPECT_EQ(forged([](const Model& m) { set_length(m.lookup()->pilots(), 1); }), lost);
+  EXPECT_EQ(forged([](const Model& m) { set_length(m.lookup()->entries(), 2); }), lost);
+  EXPECT_EQ(forged([](const Model& m) { set_length(m.lookup()->pilots(), 1U << 30); }),
+            "the content is not a runtime model");
+  for (const auto scalar : {model::Lookup::VT_SALT, model::Lookup::VT_SEED}) {
+    EXPECT_EQ(forged([scalar](const Model& m) {
+                const auto* table = reinterpret_cast<const flatbuffers::Table*>(m.lookup());
+                overwrite(table->GetAddressOf(scalar), uint64_t{4711});
+              }),
+              lost);
+  }
+  for (const uint32_t row : {14U * 5, 0xfffffffeU}) {
+    EXPECT_EQ(forged([row](const Model& m) {
+                for (const auto* entry : *m.lookup()->entries()) {
+                  overwrite(entry, model::CategoryEntry(entry->fingerprint(), row));
+                }
+              }),
+              "a category's row outside the first layer");
+  }
+}
+
+TEST(ModelFile, RefusesValuesThatAreNotThoseOfItsLookup) {
+  const auto users = [](const Model& m) { return m.fields()->Get(0)->values(); };
+  const auto with_first = [&](uint64_t (*other)(const flatbuffers::Vector<uint64_t>&)) {
+    return forged([&](const Model& m) { overwrite(users(m)->Data(), other(*users(m))); });
+  };
+  EXPECT_EQ(forged([&](const Model& m) { set_length(users(m), 2); }),
+            "a category lookup of 42 rows for 41 values");
+  const std::string unsorted = "field user: its values do not ascend";
+  EXPECT_EQ(with_first([](const auto& values) { return values.Get(1); }), unsorted);
+  EXPECT_EQ(with_first([](const auto&) { return Features::kMissing; }), unsorted);
+  EXPECT_EQ(with_first([](const auto& values) { return values.Get(0) - 1; }),
+            "field user: a value without its entry in the category lookup");
+}
+
+// A model is trained on and quantized from its content: nothing may get lost or depend on order.
+TEST(ModelFile, ContentMakesTheSameFile) {
+  ModelContent content = fixtures::random_pointer_model({9, 5}, 7, 40, 1);
+  content.calibration = fixtures::proven_calibration().state();
+  const std::string bytes = bytes_of(content);
+  for (auto& field : content.fields) std::reverse(field.rows.begin(), field.rows.end());
+  EXPECT_TRUE(bytes_of(content) == bytes) << "the order of a field's rows";
+  const ModelContent again = (*ModelFile::of(content))->content();
+  EXPECT_TRUE(bytes_of(again) == bytes);
+  for (const auto& field : again.fields) {
+    EXPECT_TRUE(std::is_sorted(field.rows.begin(), field.rows.end()));
+  }
+}
+
+TEST(ModelFile, MayHaveFieldsWithoutValues) {
+  ModelContent content = fixtures::random_model({4}, 3, 2);
+  for (auto& field : content.fields) {
+    field.rows.clear();
+    EXPECT_EQ(error_of(bytes_of(content)), "");
+  }
+}
+
+TEST(ModelFile, TellsTheFieldsOfOneHashApart) {
+  ModelContent content = fixtures::random_model({4}, 1, 2);
+  for (auto& field : content.fields) field.rows[0].first = 4711;
+  const auto model = ModelFile::of(content);
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  Features features;
+  features.category.fill(4711);
+  const EncodedJob job = (*model)->encode(features);
+  ASSERT_EQ(job.row_count, kCategoryCount);
+  for (size_t i = 0; i < kCategoryCount; ++i) {
+    EXPECT_EQ(job.rows[i], content.fields[i].rows[0].second);
+  }
+}
+
+TEST(ModelFile, RefusesAValueTwiceInAField) {
+  ModelContent content = fixtures::random_model({4}, 2, 2);
+  content.fields[3].rows[0].first = content.fields[3].rows[1].first = 4711;
+  const auto model = ModelFile::of(content);
+  ASSERT_FALSE(model.ok());
+  EXPECT_EQ(model.error().message, "model in memory: field partition: the value 4711 twice");
 }
 
 TEST(ModelFile, NamesWhatCannotBeOpened) {
