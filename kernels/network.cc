@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -16,16 +17,31 @@ namespace {
 class PackedNetwork final : public Network {
  public:
   PackedNetwork(std::string backend, std::shared_ptr<const ModelFile> model,
-                std::unique_ptr<const Trunk> trunk, const Fp32Functions& functions)
+                std::unique_ptr<const Trunk> trunk, const Fp32Functions& functions,
+                uint32_t threads)
       : backend_(std::move(backend)),
         model_(std::move(model)),
         trunk_(std::move(trunk)),
-        functions_(functions) {}
+        functions_(functions),
+        threads_(std::max(threads, 1U)) {}
 
   std::string_view backend() const override { return backend_; }
 
   void predict(std::span<const EncodedJob> jobs, float* outputs) const override {
-    trunk_->run(jobs, outputs);
+    // Source: ours; with less a thread costs more than it brings.
+    constexpr size_t kLeastShare = 8 * kTile;
+    const size_t shares = std::clamp<size_t>(jobs.size() / kLeastShare, 1, threads_);
+    const size_t share = (jobs.size() + shares - 1) / shares;
+    const size_t outputs_each = model_->layers().back().outputs;
+    std::vector<std::jthread> others;
+    const auto run = [&](size_t first) {
+      const auto part = jobs.subspan(first, std::min(share, jobs.size() - first));
+      trunk_->run(part, outputs + first * outputs_each);
+    };
+    for (size_t first = share; first < jobs.size(); first += share) {
+      others.emplace_back([&run, first] { run(first); });
+    }
+    run(0);
   }
 
   void mix(const PointerInput& input, Mixture& out) const override {
@@ -41,6 +57,7 @@ class PackedNetwork final : public Network {
   std::shared_ptr<const ModelFile> model_;
   std::unique_ptr<const Trunk> trunk_;
   const Fp32Functions& functions_;
+  uint32_t threads_;
 };
 
 struct InstructionSet {
@@ -147,8 +164,9 @@ Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelF
   const InstructionSet& set = *choice->set;
   auto trunk = std::make_unique<const Trunk>(layers, model->dense_inputs(), plan.skip_rows,
                                              plan.dense_input, set.functions);
-  return std::shared_ptr<const Network>(std::make_shared<PackedNetwork>(
-      name_of(precision, set), std::move(model), std::move(trunk), set.functions.fp32));
+  return std::shared_ptr<const Network>(
+      std::make_shared<PackedNetwork>(name_of(precision, set), std::move(model), std::move(trunk),
+                                      set.functions.fp32, plan.threads));
 }
 
 }  // namespace auspex

@@ -48,6 +48,8 @@ struct Plan {
   bool skip_rows = true;
   // All rows of the first layer are multiplied instead of those that the one-hot names.
   bool dense_input = false;
+  // That share a large batch.
+  uint32_t threads = 1;
 };
 
 struct AvailableBackend {

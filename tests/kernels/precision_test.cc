@@ -95,20 +95,19 @@ ModelContent paired(ModelContent content) {
 TEST(Precisions, ANetworkIsTheReferenceButForTheRounding) {
   for (const auto& hidden :
        {std::vector<uint32_t>{512, 256, 128}, {1024, 512, 256}, {65, 33}, {40}}) {
-    const ModelContent content = fixtures::random_model(hidden, 1000, 3);
-    for (size_t p = 0; p < kPrecisionNames.size(); ++p) {
-      const auto precision = static_cast<Precision>(p);
-      const bool pairs = precision == Precision::kInt8Pairs;
+    const ModelContent content = fixtures::random_model(hidden, 300, 3);
+    for (const bool pairs : {false, true}) {
       const auto model = *ModelFile::of(pairs ? paired(content) : content);
-      const auto jobs = jobs_of(*model, 500, 1000);
+      const auto jobs = jobs_of(*model, 300, 300);
       const std::vector<float> truth = outputs_of(model, jobs, {"reference"});
-      for (const std::string& backend : available_backends(precision)) {
+      for (const AvailableBackend& backend : available_backends()) {
+        if ((backend.precision == Precision::kInt8Pairs) != pairs) continue;
         for (const bool dense : {false, true}) {
           if (dense && hidden[0] > 65) continue;  // a minute in all
-          const double error =
-              error_over_sd(outputs_of(model, jobs, {backend, !dense, dense}), truth);
-          EXPECT_LT(error, tolerance(precision))
-              << backend << ", hidden " << hidden[0] << (dense ? ", dense" : "");
+          const Plan plan = {backend.name, !dense, dense};
+          EXPECT_LT(error_over_sd(outputs_of(model, jobs, plan), truth),
+                    tolerance(backend.precision))
+              << backend.name << ", hidden " << hidden[0] << (dense ? ", dense" : "");
         }
       }
     }
@@ -134,14 +133,14 @@ TEST(Precisions, ABatchIsItsSamples) {
   for (const AvailableBackend& backend : available_backends()) {
     for (const bool dense : {false, true}) {
       const Plan plan = {backend.name, !dense, dense};
+      const auto network = load_network(model, plan).value();
       for (const size_t count : {0U, 1U, 2U, 47U, 48U, 49U, 97U, 150U}) {
         const auto jobs = jobs_of(*model, count, 10);
-        std::vector<float> single;
-        for (const EncodedJob& job : jobs) {
-          const auto one = outputs_of(model, {job}, plan);
-          single.insert(single.end(), one.begin(), one.end());
+        std::vector<float> batch(count * kOutputCount, NAN), single(batch);
+        network->predict(jobs, batch.data());
+        for (size_t k = 0; k < count; ++k) {
+          network->predict({&jobs[k], 1}, single.data() + k * kOutputCount);
         }
-        const std::vector<float> batch = outputs_of(model, jobs, plan);
         for (size_t i = 0; i < single.size(); ++i) {
           // FP32 sums of the last layer in another order.
           ASSERT_NEAR(batch[i], single[i], 1e-5 * std::max(1.0F, std::abs(single[i])))
@@ -152,14 +151,32 @@ TEST(Precisions, ABatchIsItsSamples) {
   }
 }
 
+TEST(Precisions, ThreadsShareALargeBatch) {
+  const auto model = *ModelFile::of(fixtures::random_model({100, 70}, 10, 3));
+  for (const size_t count : {0U, 1U, 767U, 768U, 1153U, 4096U}) {
+    const auto jobs = jobs_of(*model, count, 10);
+    const auto alone = outputs_of(model, jobs, {"auto"});
+    for (const uint32_t threads : {2U, 3U, 7U}) {
+      const auto shared = outputs_of(model, jobs, {"auto", true, false, threads});
+      ASSERT_EQ(shared.size(), alone.size());
+      for (size_t i = 0; i < alone.size(); ++i) {
+        ASSERT_NEAR(shared[i], alone[i], 1e-5 * std::max(1.0F, std::abs(alone[i])));
+      }
+    }
+  }
+}
+
 TEST(Precisions, SkippedRowsAndAllRowsAddUpToTheSame) {
   const auto model = *ModelFile::of(fixtures::random_model({200, 130, 70}, 10, 3));
   const auto jobs = jobs_of(*model, 20, 10);
   for (const AvailableBackend& backend : available_backends()) {
+    const auto skipping = load_network(model, Plan{backend.name, true}).value();
+    const auto reading_all = load_network(model, Plan{backend.name, false}).value();
     for (const EncodedJob& job : jobs) {
-      const auto skipped = outputs_of(model, {job}, {backend.name, true});
-      const auto all = outputs_of(model, {job}, {backend.name, false});
-      for (size_t i = 0; i < all.size(); ++i) {
+      float skipped[kOutputCount], all[kOutputCount];
+      skipping->predict({&job, 1}, skipped);
+      reading_all->predict({&job, 1}, all);
+      for (size_t i = 0; i < kOutputCount; ++i) {
         ASSERT_NEAR(skipped[i], all[i], 1e-5 * std::max(1.0F, std::abs(all[i]))) << backend.name;
       }
     }
