@@ -27,7 +27,7 @@ struct Options {
   std::vector<uint32_t> batches;
   std::string model, svg, onnxruntime;
   uint64_t trials = 1000;
-  double row_s = 0.6;
+  double row_s = 0.3;
   bool all = false, no_peers = false, json = false;
 
   bool asked(const Words& words, const std::string& word) const {
@@ -162,7 +162,7 @@ class Bench {
     const auto tell = [this](const std::string& text) { remark(text); };
     Result<Contestants> peers = peer_contestants(peers_, hidden, rows, tell);
     if (!peers) {
-      remark(peers.error().message);
+      if (!peers.error().message.empty()) remark(peers.error().message);
       peers_.reset();
       return;
     }

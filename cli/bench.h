@@ -40,7 +40,7 @@ class Contestant {
   const BenchLabel& label() const { return label_; }
   uint64_t bytes() const { return bytes_; }  // of a single sample; 0: nobody knows
   virtual bool takes(uint32_t batch) const { return batch > 0; }
-  // Microseconds of each call. Errors: why it takes no further part.
+  // Microseconds of each call. Errors: why it takes no further part; empty: that was said before.
   virtual Result<std::vector<double>> run(const CallRound& round) = 0;
 
  private:
@@ -51,7 +51,7 @@ using Contestants = std::vector<std::unique_ptr<Contestant>>;
 
 struct BenchPace {
   uint64_t trials = 1000;  // of a row
-  double row_s = 0.6;      // of a row, after which its trials are cut short
+  double row_s = 0.3;      // of a row, after which its trials are cut short
   double longest_s = 2;    // a call that will take longer is not begun
   std::vector<uint32_t> batches;
   std::vector<uint32_t> cold_batches;

@@ -45,7 +45,12 @@ class PaperNetwork final : public Contestant {
   PaperNetwork(BenchLabel label, uint64_t bytes, NetworkHandle network, Jobs jobs)
       : Contestant(std::move(label), bytes), network_(std::move(network)), jobs_(std::move(jobs)) {}
 
-  bool takes(uint32_t batch) const override { return batch == 1 || label().sparsity != "rows"; }
+  // For batches alone: a single sample's rows are skipped whatever the plan says.
+  void always_skips() { always_skips_ = true; }
+
+  bool takes(uint32_t batch) const override {
+    return batch == 1 ? !always_skips_ : label().sparsity != "rows";
+  }
 
   Result<std::vector<double>> run(const CallRound& round) override {
     outputs_.resize(size_t{round.batch} * kOutputCount);
@@ -63,6 +68,7 @@ class PaperNetwork final : public Contestant {
   Jobs jobs_;
   std::vector<float> outputs_;
   size_t next_ = 0;
+  bool always_skips_ = false;
 };
 
 // From the inputs to the points of the distribution.
@@ -125,10 +131,14 @@ class Maker {
       out_.push_back(std::make_unique<PointerNetwork>(std::move(label), *network, jobs_));
       return Done{};
     }
+    const bool packed = label.backend == "vnni";
+    const bool integers = needs_relu_before(backend.precision);
     const auto precisions = precisions_of(backend.precision, model_->layers().size());
-    const uint64_t bytes = bytes_of(*model_, precisions, label.backend == "vnni", skip, dense);
-    out_.push_back(std::make_unique<PaperNetwork>(
-        std::move(label), backend.name == kReference ? 0 : bytes, *network, jobs_));
+    const uint64_t bytes =
+        backend.name == kReference ? 0 : bytes_of(*model_, precisions, packed, skip, dense);
+    auto made = std::make_unique<PaperNetwork>(std::move(label), bytes, *network, jobs_);
+    if (integers && !packed && !skip && !dense) made->always_skips();
+    out_.push_back(std::move(made));
     return Done{};
   }
 

@@ -17,7 +17,8 @@ class PeerProcess {
   PeerProcess(const PeerProcess&) = delete;
   PeerProcess& operator=(const PeerProcess&) = delete;
 
-  // One line without its end. Errors: it died, or did not answer in time; then it is ended.
+  // One line without its end. Errors: it died, or did not answer in time; then it is ended, and
+  // later errors are without words.
   Result<std::string> ask(const std::string& line, double timeout_s);
   Result<std::string> hear(double timeout_s);
 

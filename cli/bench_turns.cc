@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <chrono>
 #include <map>
+#include <set>
 
 #include "cli/bench.h"
 #include "cli/bench_floor.h"
@@ -17,8 +17,7 @@ constexpr double kColdShare = 4;
 struct Turn {
   Contestant* contestant;
   std::vector<double> times_us;
-  double spent_s = 0;
-  bool over = false;
+  double spent_s = 0;  // in its calls
 };
 
 // What is measured together: one batch, warm or cold.
@@ -44,7 +43,7 @@ class Contest {
     round.cold = heat.cold;
     const uint64_t trials = heat.cold ? std::min(kColdTrials, pace_.trials) : pace_.trials;
     const double row_s = heat.cold ? kColdShare * pace_.row_s : pace_.row_s;
-    round.trials = (trials + kRounds - 1) / kRounds;
+    const uint64_t each = (trials + kRounds - 1) / kRounds;
     round.seconds = row_s / kRounds;
 
     std::vector<Turn> turns;
@@ -52,8 +51,8 @@ class Contest {
       if (!contestant->takes(heat.batch) || out_.contains(contestant.get())) continue;
       if (expected_s(*contestant, heat.batch) > pace_.longest_s) {
         if (too_slow_.emplace(contestant.get(), heat.batch).second) {
-          remark_(name_of(contestant->label()) + ": too slow for batches of " +
-                  std::to_string(heat.batch));
+          remark_(name_of(contestant->label()) + ": too slow from batches of " +
+                  std::to_string(heat.batch) + " on");
         }
         continue;
       }
@@ -61,7 +60,9 @@ class Contest {
     }
     for (uint64_t number = 0; number < kRounds; ++number) {
       for (Turn& turn : turns) {
-        if (!turn.over && turn.times_us.size() < trials) take(turn, round, row_s);
+        const bool over = turn.spent_s > row_s || turn.times_us.size() >= trials;
+        round.trials = std::min(each, trials - std::min<uint64_t>(trials, turn.times_us.size()));
+        if (!over && !out_.contains(turn.contestant)) take(turn, round);
         step_();
       }
     }
@@ -73,17 +74,16 @@ class Contest {
   }
 
  private:
-  void take(Turn& turn, const CallRound& round, double row_s) {
-    const auto start = std::chrono::steady_clock::now();
+  void take(Turn& turn, const CallRound& round) {
     const Result<std::vector<double>> times_us = turn.contestant->run(round);
     if (!times_us) {
-      turn.over = true;
-      out_.emplace(turn.contestant, true);
-      return remark_(name_of(turn.contestant->label()) + ": " + times_us.error().message);
+      out_.insert(turn.contestant);
+      const std::string& why = times_us.error().message;
+      if (!why.empty()) remark_(name_of(turn.contestant->label()) + ": " + why);
+      return;
     }
+    for (const double time_us : *times_us) turn.spent_s += 1e-6 * time_us;
     turn.times_us.insert(turn.times_us.end(), times_us->begin(), times_us->end());
-    turn.spent_s += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    turn.over = turn.spent_s > row_s;
   }
 
   double expected_s(const Contestant& contestant, uint32_t batch) const {
@@ -96,7 +96,7 @@ class Contest {
   const BenchPace& pace_;
   const std::function<void()>& step_;
   const std::function<void(const std::string&)>& remark_;
-  std::map<const Contestant*, bool> out_;
+  std::set<const Contestant*> out_;
   std::map<const Contestant*, uint32_t> too_slow_;
   std::map<const Contestant*, std::pair<uint32_t, double>> last_;  // batch, median in us
 };

@@ -169,7 +169,8 @@ int bench_peers_command(int argc, char** argv) {
         answer = times_us ? json{{"us", *times_us}} : json{{"error", times_us.error().message}};
       }
     } catch (const std::exception& failure) {  // of JSON, and of libtorch
-      answer = {{"error", failure.what()}};
+      const std::string why = failure.what();
+      answer = {{"error", why.substr(0, why.find('\n'))}};
     }
     std::cout << answer.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
   }

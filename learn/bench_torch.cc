@@ -4,6 +4,7 @@
 #include <torch/script.h>
 #include <torch/torch.h>
 
+#include <cctype>
 #include <cmath>
 
 #include "learn/bench_peers.h"
@@ -55,6 +56,13 @@ std::shared_ptr<const Weights> weights_of(const BenchNet& net) {
   made->job_numbers = torch::tensor(inputs.numbers).view({kPeerJobs, -1});
   last = made;
   return last;
+}
+
+// What computes with INT8 in this build of libtorch; its weights are packed for one of them.
+std::string engine_name(at::QEngine engine) {
+  std::string name = c10::toString(engine);
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
 }
 
 using PackedLinear = c10::intrusive_ptr<LinearPackedParamsBase>;
@@ -181,10 +189,14 @@ class DynamicLayers {
 
 class DynamicBag final : public TorchPeer {
  public:
-  PeerLabel label() const override { return {"torch_embbag", "libtorch", "int8", "gather"}; }
+  explicit DynamicBag(at::QEngine engine) : engine_(engine) {}
+  PeerLabel label() const override {
+    return {"torch_embbag", engine_name(engine_), "int8", "gather"};
+  }
 
  private:
   void make() override {
+    at::globalContext().setQEngine(engine_);
     layers_.clear();
     for (size_t i = 0; i < weights_->linear.size(); ++i) {
       layers_.add(weights_->linear[i], weights_->bias[i]);
@@ -192,6 +204,7 @@ class DynamicBag final : public TorchPeer {
   }
   Tensor forward() override { return layers_.run(first_layer()); }
 
+  at::QEngine engine_;
   DynamicLayers layers_;
 };
 
@@ -235,10 +248,14 @@ class Fp32Dense final : public Dense {
 
 class DynamicDense final : public Dense {
  public:
-  PeerLabel label() const override { return {"torch_dense", "libtorch", "int8", "dense"}; }
+  explicit DynamicDense(at::QEngine engine) : engine_(engine) {}
+  PeerLabel label() const override {
+    return {"torch_dense", engine_name(engine_), "int8", "dense"};
+  }
 
  private:
   void make() override {
+    at::globalContext().setQEngine(engine_);
     layers_.clear();
     layers_.add(first_weight(), weights_->numbers_bias);
     for (size_t i = 0; i < weights_->linear.size(); ++i) {
@@ -247,6 +264,7 @@ class DynamicDense final : public Dense {
   }
   Tensor forward() override { return layers_.run(x_); }
 
+  at::QEngine engine_;
   DynamicLayers layers_;
 };
 
@@ -258,9 +276,12 @@ BenchPeers torch_peers() {
   BenchPeers peers;
   peers.push_back(std::make_unique<Bag>());
   peers.push_back(std::make_unique<ScriptedBag>());
-  peers.push_back(std::make_unique<DynamicBag>());
   peers.push_back(std::make_unique<Fp32Dense>());
-  peers.push_back(std::make_unique<DynamicDense>());
+  for (const at::QEngine engine : at::globalContext().supportedQEngines()) {
+    if (engine == at::QEngine::NoQEngine) continue;
+    peers.push_back(std::make_unique<DynamicBag>(engine));
+    peers.push_back(std::make_unique<DynamicDense>(engine));
+  }
   return peers;
 }
 
