@@ -23,7 +23,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
-// Fitting trees takes seconds; weights for a new network as well.
+// Fitting trees takes seconds, weights for a new network as well.
 constexpr double kStartS = 120, kBuildS = 60;
 constexpr int kNotStarted = 127;
 

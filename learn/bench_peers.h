@@ -48,7 +48,6 @@ PeerInputs peer_inputs(uint32_t rows);
 
 // One thread each.
 BenchPeers torch_peers();
-Result<std::unique_ptr<BenchPeer>> xgboost_peer();
 // path: the library; empty: the system's. Errors: there is none, or it is none.
 Result<BenchPeers> onnx_peers(const std::string& path);
 
