@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kRounds = 5;
 constexpr uint64_t kColdTrials = 200;
 // Filling the caches counts in a cold row's time.
-constexpr double kColdShare = 4;
+constexpr double kColdShare = 2;
 
 struct Turn {
   Contestant* contestant;
