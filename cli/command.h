@@ -35,6 +35,7 @@ int status(const Words& words);
 int feed(const Words& words);
 int check_config(const Words& words);
 int model(const Words& words);
+int bench(const Words& words);
 
 // nullopt: go on. Otherwise the command is over with this exit code: --help was asked for, or the
 // words were wrong, which stderr says in one line.

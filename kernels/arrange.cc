@@ -64,15 +64,15 @@ Packed<int8_t> pair_tiles(const RoundedWeights& weights, uint32_t inputs, uint32
   Packed<int8_t> tiles(size_t{inputs} * width / 64 * kPairBytes);
   for (uint32_t j = 0; j < weights.columns; ++j) {
     for (uint32_t group = 0; group < weights.rows; group += 4) {
-      const uint32_t step = group / 8 % 4;  // of the 32 rows of a tile
+      const uint32_t step = group / 8 % 2;  // of the 16 rows of a tile
       int8_t* tile = tiles.data() +
-                     (size_t{j} / 64 * (inputs / 32) + group / 32) * (32 * kPairBytes) +
-                     j % 64 / 16 * (8 * kPairBytes);
+                     (size_t{j} / 64 * (inputs / 16) + group / 16) * (16 * kPairBytes) +
+                     j % 64 / 16 * (4 * kPairBytes);
       uint32_t slot = j % 16 * 4 + group / 4 % 2 * 2;
       for (uint32_t i = group; i < std::min(group + 4, weights.rows); ++i) {
         const int8_t weight = weights.values[size_t{i} * weights.columns + j];
         if (weight == 0) continue;
-        tile[slot] = static_cast<int8_t>(tile[slot] | (i % 4) << (2 * step));
+        tile[slot] = static_cast<int8_t>(tile[slot] | (i % 8) << (4 * step));
         tile[64 + 64 * step + slot] = weight;
         ++slot;
       }

@@ -123,9 +123,6 @@ class Int8Input final : public Gathered {
     for (uint32_t i = 0; i < job.row_count; ++i) {
       s.int8_rows[i] = rows_.data() + size_t{job.rows[i]} * width();
     }
-    for (uint32_t i = 0; i < job.row_count; ++i) {
-      for (uint32_t at = 0; at < width(); at += 2 * kCacheLine) __builtin_prefetch(s.int8_rows[i] + at);
-    }
     functions_.int8.gather(s.int8_rows.data(), job.row_count, scales_.data(), bias_.data(), width(),
                            y);
     numbers_.add(job, history, s, functions_.fp32, y);

@@ -21,13 +21,6 @@ inline void finish_both(const Int8Layer& layer, uint32_t j, uint32_t high, __m51
   finish(layer, high, _mm512_sub_epi32(sixteenfold, _mm512_slli_epi32(zero, 4)), scale / 16, y);
 }
 
-// GCC 12 keeps sums in registers if they are cleared by a loop that is unrolled.
-template <int kCount>
-inline void clear(__m512i (&sums)[kCount]) {
-#pragma GCC unroll 32
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
-}
-
 // q: [inputs] -> their sum
 inline int32_t sum_of(const uint8_t* q, uint32_t inputs) {
   __m512i sum = _mm512_setzero_si512();
@@ -101,24 +94,28 @@ inline void dense_tile(const Int8Layer& layer, const int8_t* tile, const uint8_t
   }
 }
 
-// One sample: twice as many sums, or each would wait for the one before.
-inline void dense_one(const Int8Layer& layer, const int8_t* tile, const uint8_t* q, float scale,
+// One sample, kBlocks * 64 columns: so many sums that none waits for the one before.
+template <uint32_t kBlocks>
+inline void dense_one(const Int8Layer& layer, const uint8_t* q, float scale, int32_t active,
                       uint32_t j, float* y) {
-  const int32_t active = sum_of(q, layer.inputs);
-  __m512i whole[4], low[4];  // of two columns' blocks, then of the next rows
+  __m512i whole[2 * kBlocks], low[2 * kBlocks];
   clear(whole);
   clear(low);
-  for (uint32_t i = 0; i < layer.inputs; i += 8, tile += 256) {
-    const __m512i first = four_bytes(q + i), second = four_bytes(q + i + 4);
-    add(whole[0], low[0], _mm512_loadu_si512(tile), first);
-    add(whole[1], low[1], _mm512_loadu_si512(tile + 64), first);
-    add(whole[2], low[2], _mm512_loadu_si512(tile + 128), second);
-    add(whole[3], low[3], _mm512_loadu_si512(tile + 192), second);
+  const size_t block = size_t{32} * layer.inputs;
+  const int8_t* tile = layer.tiles + size_t{j} / 2 * layer.inputs;
+  for (uint32_t i = 0; i < layer.inputs; i += 4, tile += 128) {
+    const __m512i bytes = four_bytes(q + i);
+#pragma GCC unroll 8
+    for (uint32_t b = 0; b < kBlocks; ++b) {
+      const int8_t* at = tile + b * block;
+      add(whole[2 * b], low[2 * b], _mm512_loadu_si512(at), bytes);
+      add(whole[2 * b + 1], low[2 * b + 1], _mm512_loadu_si512(at + 64), bytes);
+    }
   }
-  finish_both(layer, j, j + 16, _mm512_add_epi32(whole[0], whole[2]),
-              _mm512_add_epi32(low[0], low[2]), active, scale, y);
-  finish_both(layer, j + 32, j + 48, _mm512_add_epi32(whole[1], whole[3]),
-              _mm512_add_epi32(low[1], low[3]), active, scale, y);
+#pragma GCC unroll 16
+  for (uint32_t c = 0; c < 2 * kBlocks; ++c) {
+    finish_both(layer, j + 32 * c, j + 32 * c + 16, whole[c], low[c], active, scale, y);
+  }
 }
 
 }  // namespace
@@ -142,17 +139,28 @@ void vnni_int4_sparse(const Int8Layer& layer, const uint8_t* q, float scale, voi
 void vnni_int4_dense(const Int8Layer& layer, const uint8_t* q, const float* scale, uint32_t samples,
                      float* y) {
   constexpr uint32_t kAtOnce = 5;
+  const auto from = [&](uint32_t sample) { return q + size_t{sample} * layer.inputs; };
+  const auto to = [&](uint32_t sample) { return y + size_t{sample} * layer.width; };
+  const uint32_t tiled = samples / kAtOnce * kAtOnce, paired = tiled + (samples - tiled) / 2 * 2;
   for (uint32_t j = 0; j < layer.width; j += 64) {  // [0, width)
     const int8_t* tile = layer.tiles + size_t{j} / 2 * layer.inputs;
-    uint32_t s = 0;  // [0, samples)
-    const auto from = [&](uint32_t sample) { return q + size_t{sample} * layer.inputs; };
-    const auto to = [&](uint32_t sample) { return y + size_t{sample} * layer.width; };
-    for (; s + kAtOnce <= samples; s += kAtOnce) {
+    for (uint32_t s = 0; s < tiled; s += kAtOnce) {
       dense_tile<kAtOnce>(layer, tile, from(s), scale + s, j, to(s));
     }
-    for (; s + 2 <= samples; s += 2) dense_tile<2>(layer, tile, from(s), scale + s, j, to(s));
-    if (s < samples) dense_one(layer, tile, from(s), scale[s], j, to(s));
+    for (uint32_t s = tiled; s < paired; s += 2) {
+      dense_tile<2>(layer, tile, from(s), scale + s, j, to(s));
+    }
   }
+  if (paired == samples) return;
+  const int32_t active = sum_of(from(paired), layer.inputs);
+  uint32_t j = 0;  // [0, width), a multiple of 128
+  const auto one = [&](auto blocks) {
+    for (; j + 64 * blocks <= layer.width; j += 64 * blocks) {
+      dense_one<blocks>(layer, from(paired), scale[paired], active, j, to(paired));
+    }
+  };
+  one(Blocks<4>{});
+  one(Blocks<2>{});
 }
 
 }  // namespace auspex

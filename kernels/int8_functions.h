@@ -41,11 +41,12 @@ struct Int8Layer {
 inline constexpr uint32_t kInt4Width = 128;
 inline constexpr int kInt4Zero = 8;
 //
-// 2:4: of four rows two weights of a column are there. tiles [width / 64][inputs / 32][4][5][64],
-// for 16 columns: first where they are, then the weights of four times eight rows, in each four
-// bytes of a column two from the first four rows and two from the next. A byte of the first says of
-// the four weights in its place from which row of the four each is, in two bits, the first lowest.
-inline constexpr uint32_t kPairBytes = 40;  // of 64 columns of a row
+// 2:4: of four rows two weights of a column are there. tiles [width / 64][inputs / 16][4][3][64],
+// for 16 columns: first where they are, then the weights of twice eight rows, in each four bytes of
+// a column two from the first four rows and two from the next. A byte of the first says in which of
+// the eight rows the weight in its place is, in its low half for the first eight, in its high half
+// for the next.
+inline constexpr uint32_t kPairBytes = 48;  // of 64 columns of a row
 
 // Where in its row column `column` lies: four rows interleaved byte by byte then hold whole
 // columns, in their order, in registers of 64 bytes.

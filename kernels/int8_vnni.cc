@@ -9,12 +9,8 @@ namespace {
 template <int kBlocks>
 inline void add_active(const Int8Layer& layer, const uint32_t* place, const uint8_t* value,
                        uint32_t count, float scale, uint32_t first, float* y) {
-  __m512i sum[kBlocks][4];
-#pragma GCC unroll 8
-  for (auto& block : sum) {
-#pragma GCC unroll 8
-    for (__m512i& columns : block) columns = _mm512_setzero_si512();
-  }
+  __m512i sum[4 * kBlocks];
+  clear(sum);
   const int8_t* rows = layer.rows + first;
   for (uint32_t k = 0; k < count; k += kInt8Rows) {
     const __m512i bytes = four_bytes(value + k);
@@ -25,14 +21,14 @@ inline void add_active(const Int8Layer& layer, const uint32_t* place, const uint
     for (int b = 0; b < kBlocks; ++b) {
       const Interleaved four(row, 64 * b);
 #pragma GCC unroll 8
-      for (int c = 0; c < 4; ++c) add_products(sum[b][c], bytes, four.columns[c]);
+      for (int c = 0; c < 4; ++c) add_products(sum[4 * b + c], bytes, four.columns[c]);
     }
   }
 #pragma GCC unroll 8
   for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 8
     for (int c = 0; c < 4; ++c) {
-      finish(layer, first + static_cast<uint32_t>(64 * b + 16 * c), sum[b][c], scale, y);
+      finish(layer, first + static_cast<uint32_t>(64 * b + 16 * c), sum[4 * b + c], scale, y);
     }
   }
 }
@@ -51,68 +47,77 @@ void sparse(const Int8Layer& layer, const uint8_t* q, float scale, void* work, f
 template <int kSamples>
 inline void dense_tile(const Int8Layer& layer, const int8_t* tile, const uint8_t* q,
                        const float* scale, uint32_t j, float* y) {
-  __m512i sum[kSamples][4];
-#pragma GCC unroll 8
-  for (auto& sample : sum) {
-#pragma GCC unroll 8
-    for (__m512i& columns : sample) columns = _mm512_setzero_si512();
-  }
+  __m512i sum[4 * kSamples];
+  clear(sum);
   for (uint32_t i = 0; i < layer.inputs; i += 4, tile += 256) {
     const __m512i w0 = _mm512_loadu_si512(tile), w1 = _mm512_loadu_si512(tile + 64);
     const __m512i w2 = _mm512_loadu_si512(tile + 128), w3 = _mm512_loadu_si512(tile + 192);
 #pragma GCC unroll 8
     for (int s = 0; s < kSamples; ++s) {
       const __m512i bytes = four_bytes(q + static_cast<size_t>(s) * layer.inputs + i);
-      add_products(sum[s][0], bytes, w0);
-      add_products(sum[s][1], bytes, w1);
-      add_products(sum[s][2], bytes, w2);
-      add_products(sum[s][3], bytes, w3);
+      add_products(sum[4 * s + 0], bytes, w0);
+      add_products(sum[4 * s + 1], bytes, w1);
+      add_products(sum[4 * s + 2], bytes, w2);
+      add_products(sum[4 * s + 3], bytes, w3);
     }
   }
 #pragma GCC unroll 8
   for (int s = 0; s < kSamples; ++s) {
 #pragma GCC unroll 8
-    for (uint32_t c = 0; c < 4; ++c) {
-      finish(layer, j + 16 * c, sum[s][c], scale[s], y + static_cast<size_t>(s) * layer.width);
+    for (int c = 0; c < 4; ++c) {
+      finish(layer, j + 16 * static_cast<uint32_t>(c), sum[4 * s + c], scale[s],
+             y + static_cast<size_t>(s) * layer.width);
     }
   }
 }
 
-// One sample: eight sums at a time, or each would wait for the one before.
-inline void dense_one(const Int8Layer& layer, const int8_t* tile, const uint8_t* q, float scale,
-                      uint32_t j, float* y) {
-  __m512i even[4], odd[4];
+// One sample, kBlocks * 64 columns: so many sums that none waits for the one before.
+template <uint32_t kBlocks>
+inline void dense_one(const Int8Layer& layer, const uint8_t* q, float scale, uint32_t j, float* y) {
+  __m512i sum[4 * kBlocks];
+  clear(sum);
+  const size_t block = size_t{64} * layer.inputs;
+  const int8_t* tile = layer.tiles + size_t{j} * layer.inputs;
+  for (uint32_t i = 0; i < layer.inputs; i += 4, tile += 256) {
+    const __m512i bytes = four_bytes(q + i);
 #pragma GCC unroll 8
-  for (int c = 0; c < 4; ++c) even[c] = odd[c] = _mm512_setzero_si512();
-  for (uint32_t i = 0; i < layer.inputs; i += 8, tile += 512) {
-    const __m512i first = four_bytes(q + i), second = four_bytes(q + i + 4);
+    for (uint32_t b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 8
-    for (int c = 0; c < 4; ++c) {
-      add_products(even[c], first, _mm512_loadu_si512(tile + 64 * c));
-      add_products(odd[c], second, _mm512_loadu_si512(tile + 256 + 64 * c));
+      for (uint32_t c = 0; c < 4; ++c) {
+        add_products(sum[4 * b + c], bytes, _mm512_loadu_si512(tile + b * block + 64 * c));
+      }
     }
   }
-#pragma GCC unroll 8
-  for (uint32_t c = 0; c < 4; ++c) {
-    finish(layer, j + 16 * c, _mm512_add_epi32(even[c], odd[c]), scale, y);
-  }
+#pragma GCC unroll 16
+  for (uint32_t c = 0; c < 4 * kBlocks; ++c) finish(layer, j + 16 * c, sum[c], scale, y);
 }
 
 // q: [samples][inputs] -> y [samples][width]
 void dense(const Int8Layer& layer, const uint8_t* q, const float* scale, uint32_t samples,
            float* y) {
   constexpr uint32_t kTile = 6;
+  const auto from = [&](uint32_t sample) { return q + size_t{sample} * layer.inputs; };
+  const auto to = [&](uint32_t sample) { return y + size_t{sample} * layer.width; };
+  const uint32_t tiled = samples / kTile * kTile, paired = samples / 2 * 2;
   for (uint32_t j = 0; j < layer.width; j += 64) {  // [0, width)
     const int8_t* tile = layer.tiles + size_t{j} * layer.inputs;
-    uint32_t s = 0;  // [0, samples)
-    const auto from = [&](uint32_t sample) { return q + size_t{sample} * layer.inputs; };
-    const auto to = [&](uint32_t sample) { return y + size_t{sample} * layer.width; };
-    for (; s + kTile <= samples; s += kTile) {
+    for (uint32_t s = 0; s < tiled; s += kTile) {
       dense_tile<kTile>(layer, tile, from(s), scale + s, j, to(s));
     }
-    for (; s + 2 <= samples; s += 2) dense_tile<2>(layer, tile, from(s), scale + s, j, to(s));
-    if (s < samples) dense_one(layer, tile, from(s), scale[s], j, to(s));
+    for (uint32_t s = tiled; s < paired; s += 2) {
+      dense_tile<2>(layer, tile, from(s), scale + s, j, to(s));
+    }
   }
+  if (paired == samples) return;
+  uint32_t j = 0;  // [0, width)
+  const auto one = [&](auto blocks) {
+    for (; j + 64 * blocks <= layer.width; j += 64 * blocks) {
+      dense_one<blocks>(layer, from(paired), scale[paired], j, to(paired));
+    }
+  };
+  one(Blocks<4>{});
+  one(Blocks<2>{});
+  one(Blocks<1>{});
 }
 
 // rows: [count] pointers to [width], count at most kMostGathered -> y [width]

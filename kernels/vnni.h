@@ -29,6 +29,19 @@ inline __m512i four_bytes(const void* from) {
   return _mm512_set1_epi32(four);
 }
 
+// A count as a type; std's stays out of these files.
+template <uint32_t kCount>
+struct Blocks {
+  constexpr operator uint32_t() const { return kCount; }
+};
+
+// GCC 12 keeps sums in registers if they are cleared by a loop that is unrolled.
+template <int kCount>
+inline void clear(__m512i (&sums)[kCount]) {
+#pragma GCC unroll 32
+  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+}
+
 // 64 bytes of four rows each, byte by byte in turn: columns[r] holds the 16 of which the first is
 // in place row_place(16 * r).
 struct Interleaved {

@@ -89,6 +89,14 @@ double best_constant(std::span<const float> target, BoostedObjective objective) 
   return *middle;
 }
 
+// What libxgboost filled in. Shape: the product of its dimensions.
+std::span<const float> all_values(const float* values, const bst_ulong* shape,
+                                  bst_ulong dimensions) {
+  size_t count = 1;
+  for (bst_ulong i = 0; i < dimensions; ++i) count *= shape[i];
+  return {values, count};
+}
+
 // The span is libxgboost's and lives until the booster's next prediction.
 Result<std::span<const float>> predict_raw(BoosterHandle booster, DMatrixHandle rows) {
   constexpr const char* kValuesOfAllTrees =
@@ -100,9 +108,7 @@ Result<std::span<const float>> predict_raw(BoosterHandle booster, DMatrixHandle 
       0) {
     return failed("cannot predict");
   }
-  size_t count = 1;
-  for (bst_ulong i = 0; i < dimensions; ++i) count *= shape[i];
-  return std::span(values, count);
+  return all_values(values, shape, dimensions);
 }
 
 void score(std::span<const float> predicted, std::span<const float> target, BoostedTrial& trial) {
@@ -275,6 +281,30 @@ Result<std::vector<float>> BoostedTrees::predict(const Matrix& rows) const {
   Result<std::span<const float>> predicted = predict_raw(booster_.get(), matrix->get());
   if (!predicted) return predicted.error();
   return std::vector<float>(predicted->begin(), predicted->end());
+}
+
+Result<std::span<const float>> BoostedTrees::predict_in_place(const Matrix& rows) const {
+  constexpr const char* kSettings =
+      R"({"type":0,"training":false,"iteration_begin":0,"iteration_end":0,"strict_shape":false,)"
+      R"("cache_id":0,"missing":NaN})";
+  if (rows.columns != columns_) {
+    return Error{"rows of " + text_of(rows.columns) + " columns, the trees were fitted on " +
+                 text_of(columns_)};
+  }
+  if (Status checked = check(rows, "rows"); !checked) return checked.error();
+  // Source: numpy's array interface, version 3.
+  const std::string array = R"({"data":[)" +
+                            text_of(reinterpret_cast<uintptr_t>(rows.values.data())) +
+                            R"(,true],"typestr":"<f4","version":3,"shape":[)" + text_of(rows.rows) +
+                            "," + text_of(rows.columns) + "]}";
+  const bst_ulong* shape = nullptr;
+  bst_ulong dimensions = 0;
+  const float* values = nullptr;
+  if (XGBoosterPredictFromDense(booster_.get(), array.c_str(), kSettings, nullptr, &shape,
+                                &dimensions, &values) != 0) {
+    return failed("cannot predict in place");
+  }
+  return all_values(values, shape, dimensions);
 }
 
 }  // namespace auspex

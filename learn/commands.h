@@ -19,6 +19,8 @@ int train_command(int argc, char** argv);
 int evaluate_command(int argc, char** argv);
 int quantize_command(int argc, char** argv);
 int follow_command(int argc, char** argv);
+// For auspex bench alone: see learn/bench_peers.h.
+int bench_peers_command(int argc, char** argv);
 
 // "auspex COMMAND: MESSAGE" on stderr; returns kBadInput.
 int fail(const std::string& command, const std::string& message);

@@ -3,24 +3,19 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "learn/drawing.h"
+
 namespace auspex {
 namespace {
 
-constexpr const char* kInk = "#222222";
-constexpr const char* kGrid = "#e6e6e6";
+using namespace svg;
 
-std::string text_of(double value, int digits = 0) {
-  std::array<char, 400> text;  // the longest double has 309 digits before the point
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value,
-                                 std::chars_format::fixed, digits);
-  return {text.data(), end.ptr};
-}
+constexpr const char* kNoJobs = "no jobs";
 
 // 1234567 -> 1 234 567, with spaces that do not break.
 std::string grouped(uint64_t count) {
@@ -30,115 +25,6 @@ std::string grouped(uint64_t count) {
   }
   return text;
 }
-
-// How many bytes the UTF-8 character at the front has; 0: there is none that XML may hold.
-size_t character_bytes(std::string_view text) {
-  const auto byte = [&](size_t at) { return static_cast<unsigned char>(text[at]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return lead >= ' ' && lead != 0x7f ? 1 : 0;
-  const size_t bytes = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < bytes) return 0;
-  uint32_t code = lead & (0x7fU >> bytes);
-  for (size_t at = 1; at < bytes; ++at) {
-    if ((byte(at) & 0xc0) != 0x80) return 0;
-    code = code << 6 | (byte(at) & 0x3fU);
-  }
-  constexpr std::array<uint32_t, 5> kLeastOfBytes = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = code >= 0xd800 && code <= 0xdfff;
-  const bool none = (code & 0xfffe) == 0xfffe || code > 0x10ffff;
-  return code < kLeastOfBytes[bytes] || surrogate || none ? 0 : bytes;
-}
-
-std::string escaped(std::string_view text, size_t max_characters) {
-  std::string out;
-  for (size_t count = 0; !text.empty(); ++count) {
-    if (count == max_characters) return out + "\u2026";
-    const size_t bytes = character_bytes(text);
-    const std::string_view character = text.substr(0, std::max<size_t>(bytes, 1));
-    if (bytes == 0) {
-      out += '?';
-    } else if (character == "&" || character == "<" || character == ">") {
-      out += "&#" + std::to_string(character[0]) + ";";
-    } else {
-      out += character;
-    }
-    text.remove_prefix(character.size());
-  }
-  return out;
-}
-
-struct Point {
-  double x = 0, y = 0;
-};
-
-// The file as it grows. Coordinates in pixels from the upper left corner; more: further attributes.
-struct Drawing {
-  std::string svg;
-
-  // markup: already escaped.
-  void text(Point at, std::string_view markup, std::string_view more = "") {
-    element("text", pair("x", "y", at), more, ">");
-    svg.append(markup).append("</text>\n");
-  }
-  void line(Point from, Point to, std::string_view colour, std::string_view more = "") {
-    const std::string stroke = "stroke=\"" + std::string(colour) + "\" ";
-    element("line", pair("x1", "y1", from) + pair("x2", "y2", to) + stroke, more);
-  }
-  void rectangle(Point at, Point size, std::string_view more) {
-    element("rect", pair("x", "y", at) + pair("width", "height", size), more);
-  }
-  void dot(Point at, double radius, std::string_view more) {
-    element("circle", pair("cx", "cy", at) + "r=\"" + text_of(radius, 1) + "\" ", more);
-  }
-
-  static std::string pair(std::string x, const std::string& y, Point at) {
-    return x.append("=\"") + text_of(at.x, 1) + "\" " + y + "=\"" + text_of(at.y, 1) + "\" ";
-  }
-  void element(std::string_view name, std::string_view place, std::string_view more,
-               std::string_view end = "/>\n") {
-    svg.append("<").append(name).append(" ").append(place).append(more).append(end);
-  }
-};
-
-std::string fill(const char* colour) {
-  return "fill=\"" + std::string(colour) + "\" ";
-}
-constexpr const char* kMiddle = "text-anchor=\"middle\"";
-constexpr const char* kEnd = "text-anchor=\"end\"";
-constexpr const char* kDashed = "stroke-dasharray=\"5 3\" stroke-width=\"1.3\"";
-constexpr const char* kSolid = "stroke-width=\"1.8\"";
-
-// Where a panel's data lie; shares of its width and height become pixels.
-struct Plot {
-  double left, top, width, height;
-
-  Point at(double x_share, double y_share) const {
-    return {left + x_share * width, top + (1 - y_share) * height};
-  }
-  double bottom() const { return top + height; }
-  double centre() const { return left + width / 2; }
-
-  void x_tick(double share, std::string_view label, Drawing& out) const {
-    out.line(at(share, 0), at(share, 1), kGrid);
-    out.text({at(share, 0).x, bottom() + 17}, label, kMiddle);
-  }
-  void y_tick(double share, std::string_view label, Drawing& out) const {
-    out.line(at(0, share), at(1, share), kGrid);
-    out.text({left - 7, at(0, share).y + 4}, label, kEnd);
-  }
-  // After the ticks, whose lines it covers.
-  void frame(bool empty, Drawing& out) const {
-    out.rectangle({left, top}, {width, height}, "fill=\"none\" stroke=\"#888888\"");
-    if (empty) out.text({centre(), top + 0.25 * height}, "no jobs", kMiddle);  // beside all lines
-  }
-  void titles(std::string_view title, std::string_view x, std::string_view y, Drawing& out) const {
-    out.text({left, top - 30}, title, "font-weight=\"bold\"");
-    out.text({centre(), bottom() + 36}, x, kMiddle);
-    const Point middle = {left - 58, top + height / 2};
-    const std::string around = text_of(middle.x) + " " + text_of(middle.y);
-    out.text(middle, y, std::string(kMiddle) + " transform=\"rotate(-90 " + around + ")\"");
-  }
-};
 
 // ---- Predicted against actual runtime
 
@@ -239,7 +125,7 @@ void draw_density(std::span<const ScoredJob> jobs, Drawing& out) {
   }
   draw_cells(counts, most, plot, out);
   out.line(plot.at(0, 0), plot.at(1, 1), kDiagonal, kDashed);
-  plot.frame(most == 0, out);
+  plot.frame(most == 0 ? kNoJobs : "", out);
   plot.titles("Predicted and actual runtime", "actual runtime", "predicted runtime", out);
   draw_density_legend(most, plot, out);
   out.svg += "</g>\n";
@@ -294,7 +180,7 @@ void draw_coverage(std::span<const ScoredJob> jobs, Drawing& out) {
   for (const int percent : {0, 25, 50, 75, 100}) {
     plot.x_tick(percent / 100.0, std::to_string(percent) + " %", out);
   }
-  plot.frame(jobs.empty(), out);
+  plot.frame(jobs.empty() ? kNoJobs : "", out);
   Point key = {plot.left, plot.top - 16};
   for (size_t index = 0; index < series.size(); ++index) {
     const auto& [name, target, covered, colour] = kLevels[index];
@@ -352,7 +238,7 @@ void draw_confidence(std::span<const ScoredJob> jobs, Drawing& out) {
                   {0.76 * slot * plot.width, accuracy * plot.height}, fill(kBar));
     out.dot(plot.at(middle, confidence), 4, fill(kDot) + "stroke=\"white\" stroke-width=\"1.2\"");
   }
-  plot.frame(sorted.empty(), out);
+  plot.frame(sorted.empty() ? kNoJobs : "", out);
   out.rectangle({plot.left, plot.top - 22}, {14, 11}, fill(kBar));
   out.text({plot.left + 20, plot.top - 12}, "mean accuracy");
   out.dot({plot.left + 142, plot.top - 16}, 4, fill(kDot));

@@ -73,6 +73,7 @@ int main(int argc, char** argv) {
     if (command == "evaluate") return auspex::evaluate_command(argc - 1, argv + 1);
     if (command == "quantize") return auspex::quantize_command(argc - 1, argv + 1);
     if (command == "learn") return auspex::follow_command(argc - 1, argv + 1);
+    if (command == "bench-peers") return auspex::bench_peers_command(argc - 1, argv + 1);
   } catch (const std::exception& failure) {  // out of memory, above all
     return auspex::fail(std::string(command), failure.what());
   }

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/bench_own.h"
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "cli/bench_model.h"
+#include "kernels/network.h"
+#include "shared/prediction.h"
+
+namespace auspex::cli {
+namespace {
+
+constexpr std::string_view kReference = "reference";
+
+// "int8-2:4-vnni": the set is vnni.
+std::string set_of(const AvailableBackend& backend) {
+  if (backend.name == kReference) return backend.name;
+  return backend.name.substr(precision_name(backend.precision).size() + 1);
+}
+
+// "int8" names INT8, not 2:4.
+bool names(const std::string& name, const AvailableBackend& backend) {
+  const bool reference = backend.name == kReference;
+  return name == backend.name || name == set_of(backend) ||
+         (!reference && name == precision_name(backend.precision));
+}
+
+std::vector<AvailableBackend> chosen(const std::vector<std::string>& wanted) {
+  std::vector<AvailableBackend> backends = available_backends();
+  std::erase_if(backends, [&](const AvailableBackend& backend) {
+    return !wanted.empty() && std::ranges::none_of(wanted, [&](const std::string& name) {
+      return names(name, backend);
+    });
+  });
+  return backends;
+}
+
+using Jobs = std::shared_ptr<const std::vector<EncodedJob>>;
+using NetworkHandle = std::shared_ptr<const Network>;
+
+class PaperNetwork final : public Contestant {
+ public:
+  PaperNetwork(BenchLabel label, uint64_t bytes, NetworkHandle network, Jobs jobs)
+      : Contestant(std::move(label), bytes), network_(std::move(network)), jobs_(std::move(jobs)) {}
+
+  // For batches alone: a single sample's rows are skipped whatever the plan says.
+  void always_skips() { always_skips_ = true; }
+
+  bool takes(uint32_t batch) const override {
+    return batch == 1 ? !always_skips_ : label().sparsity != "rows";
+  }
+
+  Result<std::vector<double>> run(const CallRound& round) override {
+    outputs_.resize(size_t{round.batch} * kOutputCount);
+    const auto prepare = [&] {
+      next_ += round.batch;
+      if (next_ + round.batch > jobs_->size()) next_ = 0;
+    };
+    return call_times(round, prepare, [&] {
+      network_->predict({jobs_->data() + next_, round.batch}, outputs_.data());
+    });
+  }
+
+ private:
+  NetworkHandle network_;
+  Jobs jobs_;
+  std::vector<float> outputs_;
+  size_t next_ = 0;
+  bool always_skips_ = false;
+};
+
+// From the inputs to the points of the distribution.
+class PointerNetwork final : public Contestant {
+ public:
+  PointerNetwork(BenchLabel label, NetworkHandle network, Jobs jobs)
+      : Contestant(std::move(label)), network_(std::move(network)), jobs_(std::move(jobs)) {
+    std::mt19937 random(7);
+    std::normal_distribution<float> normal;
+    views_.resize(64);
+    for (HistoryView& view : views_) {
+      view = {};
+      view.log_limit_s = 11;
+      for (size_t i = 0; i < kItems; ++i) {
+        view.log_s[i] = 7 + normal(random);
+        for (float& input : view.item[i]) input = normal(random);
+      }
+      for (float& number : view.number) number = normal(random);
+    }
+  }
+
+  bool takes(uint32_t batch) const override { return batch == 1; }
+
+  Result<std::vector<double>> run(const CallRound& round) override {
+    return call_times(
+        round, [this] { ++next_; },
+        [this] {
+          network_->mix({&(*jobs_)[next_ % jobs_->size()], &views_[next_ % views_.size()]},
+                        mixture_);
+          points_ = network_->points(mixture_);
+        });
+  }
+
+ private:
+  NetworkHandle network_;
+  Jobs jobs_;
+  std::vector<HistoryView> views_;
+  Mixture mixture_;
+  MixturePoints points_;
+  size_t next_ = 0;
+};
+
+// What is made of one backend.
+class Maker {
+ public:
+  Maker(std::shared_ptr<const ModelFile> model, Contestants& out)
+      : model_(std::move(model)),
+        jobs_(std::make_shared<const std::vector<EncodedJob>>(random_jobs(*model_))),
+        out_(out) {}
+
+  Status add(const AvailableBackend& backend, bool skip, bool dense) {
+    const Result<NetworkHandle> network = load_network(model_, Plan{backend.name, skip, dense});
+    if (!network) return network.error();
+    const bool pairs = backend.precision == Precision::kInt8Pairs;
+    BenchLabel label{"auspex", set_of(backend),
+                     std::string(precision_name(pairs ? Precision::kInt8 : backend.precision))};
+    label.sparsity = pairs ? "2:4" : skip ? "rows" : "none";
+    label.input = dense ? "dense" : "gather";
+    if (model_->pointer() != nullptr) {
+      out_.push_back(std::make_unique<PointerNetwork>(std::move(label), *network, jobs_));
+      return Done{};
+    }
+    const bool packed = label.backend == "vnni";
+    const bool integers = needs_relu_before(backend.precision);
+    const auto precisions = precisions_of(backend.precision, model_->layers().size());
+    const uint64_t bytes =
+        backend.name == kReference ? 0 : bytes_of(*model_, precisions, packed, skip, dense);
+    auto made = std::make_unique<PaperNetwork>(std::move(label), bytes, *network, jobs_);
+    if (integers && !packed && !skip && !dense) made->always_skips();
+    out_.push_back(std::move(made));
+    return Done{};
+  }
+
+ private:
+  std::shared_ptr<const ModelFile> model_;
+  Jobs jobs_;
+  Contestants& out_;
+};
+
+}  // namespace
+
+Status check_backends(const std::vector<std::string>& wanted) {
+  for (const std::string& name : wanted) {
+    if (!chosen({name}).empty()) continue;
+    std::string message = "backend \"" + name + "\" does not run here; these do:";
+    for (const AvailableBackend& backend : available_backends()) message += " " + backend.name;
+    return Error{message};
+  }
+  return Done{};
+}
+
+Result<Contestants> own_contestants(const std::shared_ptr<const ModelFile>& model,
+                                    const OwnChoice& choice) {
+  Contestants contestants;
+  Maker maker(model, contestants);
+  std::set<Precision> dense_ones;
+  for (const AvailableBackend& backend : chosen(choice.backends)) {
+    const bool reference = backend.name == kReference;
+    const bool pairs = backend.precision == Precision::kInt8Pairs;
+    if (choice.gather) {
+      // 2:4 has no rows to skip; as a daemon would load it.
+      if (Status added = maker.add(backend, pairs, false); !added) return added.error();
+      if (!reference && !pairs) {
+        if (Status added = maker.add(backend, true, false); !added) return added.error();
+      }
+    }
+    // The first layer is never coarser than INT8.
+    if (!choice.dense || reference || backend.precision > Precision::kInt8) continue;
+    if (!dense_ones.insert(backend.precision).second && !choice.every_dense) continue;
+    if (Status added = maker.add(backend, false, true); !added) return added.error();
+  }
+  return contestants;
+}
+
+}  // namespace auspex::cli
