@@ -2,7 +2,6 @@
 #include "learn/tune.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 
 #include "learn/dataset.h"
@@ -14,9 +13,7 @@
 namespace auspex {
 namespace {
 
-double env(const char* n, double d) {
-  return getenv(n) ? atof(getenv(n)) : d;
-}
+constexpr double kLearningRate = 1e-3;  // Source: ours, as PointerOptions::refine_rate
 
 Status tune_pointer(const std::vector<HistoryJob>& jobs, int64_t first_s,
                     const TuneOptions& options, const std::function<void(double)>& progress,
@@ -24,7 +21,7 @@ Status tune_pointer(const std::vector<HistoryJob>& jobs, int64_t first_s,
   const Vocabulary vocabulary = Vocabulary::of(content);
   PointerOptions training;
   training.epochs = options.passes;
-  training.learning_rate = env("RATE", 1e-3);
+  training.learning_rate = kLearningRate;
   training.seed = options.seed;
   training.threads = options.threads;
   Result<PointerTrainer> trainer = PointerTrainer::resume(vocabulary, content, training);
@@ -44,7 +41,7 @@ Status tune_mlp(const std::vector<HistoryJob>& known, const TuneOptions& options
   const Vocabulary vocabulary = Vocabulary::of(content);
   MlpTuneOptions training;
   training.passes = options.passes;
-  training.learning_rate = env("RATE", 1e-3);
+  training.learning_rate = kLearningRate;
   training.seed = options.seed;
   training.threads = options.threads;
   Result<MlpTuner> tuner = MlpTuner::resume(vocabulary, content, training);

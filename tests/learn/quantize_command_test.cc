@@ -102,14 +102,13 @@ TEST_F(QuantizeProgram, looks_at_the_quantiles_too) {
 }
 
 TEST_F(QuantizeProgram, trains_on_in_the_precision_if_it_is_told_to) {
-  ASSERT_TRUE(write_model_file(folder_ / "pointer",
-                               fixtures::random_pointer_model({256, 128}, 32, 10, 7))
-                  .ok());
+  ASSERT_TRUE(
+      write_model_file(folder_ / "pointer", fixtures::random_pointer_model({256, 128}, 32, 10, 7))
+          .ok());
   ASSERT_TRUE(write_model_file(folder_ / "mlp", fixtures::random_model({64, 32}, 10, 7)).ok());
   for (const std::string model : {"pointer", "mlp"}) {
-    ASSERT_EQ(quantize("--precision int4 --tune 3 --json --most-loss 1 --model " +
-                       (folder_ / model)),
-              0)
+    ASSERT_EQ(
+        quantize("--precision int4 --tune 3 --json --most-loss 1 --model " + (folder_ / model)), 0)
         << complained();
     const nlohmann::json json = nlohmann::json::parse(printed());
     EXPECT_EQ(json.at("tuned_on"), 700 - 1) << json;  // the last one had not ended
@@ -128,14 +127,16 @@ TEST_F(QuantizeProgram, says_what_it_cannot_tune) {
   EXPECT_EQ(quantize(tune + random()), 2);
   EXPECT_THAT(complained(), HasSubstr("shapes are not those that this build trains"));
   EXPECT_EQ(quantize(tune + " --from-fraction 0.05" + random()), 2);
-  EXPECT_THAT(complained(), HasSubstr("jobs submitted and ended before the comparison are too few"));
+  EXPECT_THAT(complained(),
+              HasSubstr("jobs submitted and ended before the comparison are too few"));
   EXPECT_EQ(quantize("--precision int4 --tune -1" + random()), 2);
   EXPECT_FALSE(ModelFile::open(folder_ / "out").ok());
 }
 
 TEST_F(QuantizeProgram, names_what_is_wrong) {
   EXPECT_EQ(quantize("--precision int3" + random()), 2);
-  EXPECT_THAT(complained(), HasSubstr("precision \"int3\"; allowed are: fp32 bf16 int8 int4 int8-2:4"));
+  EXPECT_THAT(complained(),
+              HasSubstr("precision \"int3\"; allowed are: fp32 bf16 int8 int4 int8-2:4"));
   EXPECT_EQ(quantize("--precision int8 --model /nonexistent"), 2);
   EXPECT_THAT(complained(), HasSubstr("/nonexistent: No such file"));
   EXPECT_EQ(quantize("--precision int8 --from-fraction 2" + random()), 2);
