@@ -129,6 +129,10 @@ void print(const Comparison& c, const Options& options) {
   print_row(c.before);
   print_row(c.rounded);
   if (c.tuned) print_row(*c.tuned, " tuned");
+  if (c.tuned) {
+    std::printf("untuned it costs %.4f; tuned on %zu jobs, ", loss_of(c.before, c.rounded),
+                c.tuned_on);
+  }
   std::printf("%s costs %.4f of accuracy or coverage, at most %.4f is accepted: ",
               options.precision.c_str(), c.loss, options.most_loss);
   if (c.accepted) {
