@@ -44,9 +44,10 @@ void declare(CLI::App& app, Options& options) {
                  "that is accepted: of accuracy, and of the jobs that the upper quantiles cover")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  app.add_option("--tune", options.tune.passes,
-                 "train the weights on in the precision, in so many passes over the jobs that were "
-                 "submitted and ended before the compared ones; int4 and int8-2:4 need 1 or 2")
+  app.add_option(
+         "--tune", options.tune.passes,
+         "train the weights on in the precision, in so many passes over the jobs that were "
+         "submitted and ended before the compared ones; 1 makes up for most of int4 and int8-2:4")
       ->check(CLI::Range(0U, 1000U))
       ->capture_default_str();
   app.add_option("--seed", options.tune.seed, "of tuning; equal seeds give equal models")
