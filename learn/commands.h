@@ -2,6 +2,7 @@
 // The commands of auspex-learn, which the auspex command hands over to.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -30,6 +31,10 @@ std::optional<int> parse(CLI::App& app, const std::string& command, int argc, ch
 
 // Before minutes of work, not after them. Errors: no file can be written there.
 Status check_out(const std::string& path);
+
+// Of a model that is written now, in seconds since the epoch. Source: reproducible-builds.org,
+// SOURCE_DATE_EPOCH: equal inputs can give equal files.
+int64_t creation_time_s();
 
 struct HistoryArguments {
   HistorySource source;

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cmath>
 
+#include "learn/play.h"
+
 namespace auspex {
 
 Examples::Examples(const Vocabulary& vocabulary)
@@ -40,6 +42,23 @@ void Examples::end(size_t place, double runtime_s) {
   const auto ran = static_cast<float>(std::log(std::max(runtime_s, 1.0)));
   log_runtime[place] = ran;
   censored[place] = ran >= log_limit[place] + log_share ? 1 : 0;
+}
+
+Examples examples_of(const std::vector<HistoryJob>& jobs, const Vocabulary& vocabulary,
+                     int64_t first_s, int64_t until_s) {
+  Examples examples(vocabulary);
+  JobHistory history;
+  HistoryView view{};
+  const auto add = [&](Moment, uint32_t index, int64_t now_s, const JobHistory& known,
+                       std::optional<CalibratedLogs>&) -> Status {
+    const HistoryJob& job = jobs[index];
+    if (job.request.submit_s < first_s || job.end_s >= until_s) return Done{};
+    known.view(job.request, now_s, view);
+    examples.add(job, view);
+    return Done{};
+  };
+  static_cast<void>(play(jobs, until_s, history, add));  // add() cannot fail
+  return examples;
 }
 
 }  // namespace auspex

@@ -47,4 +47,9 @@ class Examples {
   size_t fields_;
 };
 
+// Jobs submitted from first_s on that ended before until_s, each as it was at its submission and,
+// if it waited, at its start. jobs: by submit time. vocabulary: must outlive the result.
+Examples examples_of(const std::vector<HistoryJob>& jobs, const Vocabulary& vocabulary,
+                     int64_t first_s, int64_t until_s);
+
 }  // namespace auspex

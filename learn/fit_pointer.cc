@@ -5,7 +5,6 @@
 #include <string>
 
 #include "learn/dataset.h"
-#include "learn/play.h"
 #include "learn/rehearse.h"
 #include "learn/trainer.h"
 
@@ -15,23 +14,6 @@ namespace {
 // Source: our choice; the more, the better is known what a promise is worth, and the less is
 // fitted.
 constexpr double kRehearsedShare = 0.1;
-// Jobs submitted from first_s on that ended before until_s.
-Examples examples_of(const std::vector<HistoryJob>& jobs, const Vocabulary& vocabulary,
-                     int64_t first_s, int64_t until_s) {
-  Examples examples(vocabulary);
-  JobHistory history;
-  HistoryView view{};
-  const auto add = [&](Moment, uint32_t index, int64_t now_s, const JobHistory& known,
-                       std::optional<CalibratedLogs>&) -> Status {
-    const HistoryJob& job = jobs[index];
-    if (job.request.submit_s < first_s || job.end_s >= until_s) return Done{};
-    known.view(job.request, now_s, view);
-    examples.add(job, view);
-    return Done{};
-  };
-  static_cast<void>(play(jobs, until_s, history, add));  // add() cannot fail
-  return examples;
-}
 
 // Categories of which no example was fitted begin as unknown ones.
 void start_as_unknown(const Examples& fitted, ModelContent& content) {

@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <filesystem>
 #include <string_view>
@@ -36,6 +38,11 @@ Status check_out(const std::string& path) {
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   if (access(folder.c_str(), W_OK) == 0 && !std::filesystem::is_directory(path)) return Done{};
   return Error{path + ": no file can be written there"};
+}
+
+int64_t creation_time_s() {
+  const char* fixed = std::getenv("SOURCE_DATE_EPOCH");
+  return fixed != nullptr ? std::strtoll(fixed, nullptr, 10) : int64_t{std::time(nullptr)};
 }
 
 void declare_history(CLI::App& app, HistoryArguments& arguments) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "learn/network.h"
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 
+#include "learn/rounded_layer.h"
 #include "shared/features.h"
 #include "shared/prediction.h"
 
@@ -13,12 +16,25 @@ namespace {
 // magnitude matters. Source: our choice.
 constexpr double kRowSd = 0.05;
 
-std::vector<float> floats_of(const torch::Tensor& tensor) {
-  const torch::Tensor flat = tensor.contiguous();
-  return {flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel()};
-}
-
 }  // namespace
+
+Requests requests_of(std::span<const HistoryJob> jobs, const Vocabulary& vocabulary) {
+  const auto count = static_cast<int64_t>(jobs.size());
+  const auto fields = static_cast<int64_t>(vocabulary.unknown_rows().size());
+  Requests examples{torch::empty({count, fields}, torch::kInt64),
+                    torch::empty({count, static_cast<int64_t>(kNumberCount)}),
+                    torch::empty({count, 1})};
+  auto* rows = examples.rows.data_ptr<int64_t>();
+  auto* numbers = examples.numbers.data_ptr<float>();
+  auto* target = examples.target.data_ptr<float>();
+  for (const HistoryJob& job : jobs) {
+    const EncodedJob encoded = vocabulary.encode(job.request.features);
+    rows = std::copy_n(encoded.rows.begin(), encoded.row_count, rows);
+    numbers = std::copy(encoded.numbers.begin(), encoded.numbers.end(), numbers);
+    *target++ = static_cast<float>(std::log(std::max(job.runtime_s, 1.0)));
+  }
+  return examples;
+}
 
 NetworkImpl::NetworkImpl(int64_t rows, const std::vector<uint32_t>& hidden) {
   int64_t width = hidden.front();

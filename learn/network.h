@@ -1,16 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// Network: the runtime network in libtorch, for training only. Included by the two libtorch
-// sources, network.cc and trainer.cc, and by nothing else.
+// Network: the runtime network in libtorch, for training only. Included by the libtorch
+// sources network.cc, trainer.cc and mlp_tuner.cc, and by nothing else.
 #pragma once
 
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "learn/dataset.h"
+#include "learn/vocabulary.h"
 #include "shared/model_file.h"
 
 namespace auspex {
+
+// What the paper's network reads of jobs, and what became of them.
+struct Requests {
+  torch::Tensor rows;     // [jobs][fields] int64
+  torch::Tensor numbers;  // [jobs][kNumberCount]
+  torch::Tensor target;   // [jobs][1], log of the runtime in seconds
+
+  int64_t size() const { return target.size(0); }
+  Requests pick(const torch::Tensor& jobs) const {
+    return {rows.index_select(0, jobs), numbers.index_select(0, jobs),
+            target.index_select(0, jobs)};
+  }
+  Requests slice(int64_t begin, int64_t end) const {
+    return {rows.slice(0, begin, end), numbers.slice(0, begin, end), target.slice(0, begin, end)};
+  }
+};
+Requests requests_of(std::span<const HistoryJob> jobs, const Vocabulary& vocabulary);
 
 class NetworkImpl : public torch::nn::Module {
  public:

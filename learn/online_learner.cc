@@ -4,6 +4,16 @@
 #include <utility>
 
 namespace auspex {
+namespace {
+
+// Without the model's own precisions: of a list of several no backend has the name.
+std::string_view backend_of(const RuntimePredictor& predictor) {
+  const std::string own = predictor.model().summary().precision + "-";
+  const std::string_view backend = predictor.backend();
+  return backend.starts_with(own) ? backend.substr(own.size()) : backend;
+}
+
+}  // namespace
 
 OnlineLearner::OnlineLearner(std::shared_ptr<const RuntimePredictor> predictor,
                              const OnlineOptions& options)
@@ -50,7 +60,7 @@ Status OnlineLearner::refine() {
   trainer_->describe(content_);
   Result<std::shared_ptr<const ModelFile>> model = ModelFile::of(content_);
   if (!model) return model.error();
-  auto predictor = RuntimePredictor::with(std::move(*model), predictor_->backend());
+  auto predictor = RuntimePredictor::with(std::move(*model), backend_of(*predictor_));
   if (!predictor) return predictor.error();
   predictor_ = std::move(*predictor);
   return Done{};

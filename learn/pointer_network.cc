@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "learn/rounded_layer.h"
 #include "shared/mixture.h"
 
 namespace auspex {
@@ -27,24 +28,6 @@ constexpr double kDropout = 0.2;
 
 torch::nn::Linear without_bias(int64_t inputs, int64_t outputs) {
   return torch::nn::Linear(torch::nn::LinearOptions(inputs, outputs).bias(false));
-}
-
-std::vector<float> floats_of(const torch::Tensor& tensor) {
-  const torch::Tensor flat = tensor.detach().contiguous();
-  return {flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel()};
-}
-
-// Shape: values -> like
-void fill(const torch::Tensor& like, const std::vector<float>& values) {
-  torch::Tensor target = like.detach();
-  target.copy_(torch::from_blob(const_cast<float*>(values.data()), target.sizes()));
-}
-
-// Shape: weights [inputs][outputs] -> Linear's [outputs][inputs]
-void fill_transposed(const torch::Tensor& like, const std::vector<float>& values) {
-  torch::Tensor target = like.detach();
-  target.copy_(
-      torch::from_blob(const_cast<float*>(values.data()), {target.size(1), target.size(0)}).t());
 }
 
 // Lower edges of the bins. Shape: [kBins]
@@ -79,10 +62,9 @@ PointerNetworkImpl::PointerNetworkImpl(int64_t rows, int64_t first, int64_t seco
 }
 
 PointerMixture PointerNetworkImpl::forward(const PointerBatch& batch) {
-  torch::Tensor x = numbers_->forward(batch.numbers);
-  if (batch.rows.size(1) > 0) x = x + rows_->forward(batch.rows);
+  torch::Tensor x = first_layer(precisions_[0], rows_, numbers_, batch.rows, batch.numbers);
   x = torch::dropout(torch::relu(x), kDropout, is_training());
-  x = torch::relu(second_->forward(x));
+  x = torch::relu(next_layer(precisions_[1], second_, x));
 
   const torch::Tensor past = past_->forward(batch.items.slice(1, 0, kPastCount));
   const torch::Tensor candidates = candidate_->forward(batch.items.slice(1, kPastCount));
@@ -94,7 +76,7 @@ PointerMixture PointerNetworkImpl::forward(const PointerBatch& batch) {
   constexpr double kNever = -1e9;
   const torch::Tensor logits = heads.select(2, 0).masked_fill(absent, kNever);
   const torch::Tensor closed = bin_edges().unsqueeze(0) > batch.log_limit.unsqueeze(1);
-  const torch::Tensor bins = bins_->forward(x).masked_fill(closed, kNever);
+  const torch::Tensor bins = next_layer(precisions_[2], bins_, x).masked_fill(closed, kNever);
   return {torch::log_softmax(torch::cat({logits, bins}, 1), 1), batch.log_s.masked_fill(absent, 0),
           torch::exp(heads.select(2, 1).clamp(kLeastLogScale, kMostLogScale))};
 }
@@ -111,15 +93,8 @@ torch::Tensor PointerMixture::cdf(const torch::Tensor& x) const {
 
 void PointerNetworkImpl::describe(ModelContent& content) const {
   torch::NoGradGuard no_grad;
-  // Shape: weights [inputs][outputs]
-  const auto layer = [](const torch::Tensor& weights, const torch::Tensor& bias, bool relu) {
-    return ModelContent::Layer{static_cast<uint32_t>(weights.size(0)),
-                               static_cast<uint32_t>(weights.size(1)), floats_of(weights),
-                               floats_of(bias), relu};
-  };
-  content.layers = {layer(torch::cat({rows_->weight, numbers_->weight.t()}), numbers_->bias, true),
-                    layer(second_->weight.t(), second_->bias, true),
-                    layer(bins_->weight.t(), bins_->bias, false)};
+  content.layers = {layer_of(rows_, numbers_, true), layer_of(second_, true),
+                    layer_of(bins_, false)};
   content.pointer = ModelContent::Pointer{static_cast<uint32_t>(slot_.size(1)),
                                           floats_of(past_->weight.t()),
                                           floats_of(candidate_->weight.t()),
@@ -131,15 +106,10 @@ void PointerNetworkImpl::describe(ModelContent& content) const {
 
 void PointerNetworkImpl::take_over(const ModelContent& content) {
   torch::NoGradGuard no_grad;
-  const std::vector<float>& first = content.layers[0].weights;
-  const auto split = static_cast<std::ptrdiff_t>(rows_->weight.numel());
-  fill(rows_->weight, {first.begin(), first.begin() + split});
-  fill_transposed(numbers_->weight, {first.begin() + split, first.end()});
-  fill(numbers_->bias, content.layers[0].bias);
-  fill_transposed(second_->weight, content.layers[1].weights);
-  fill(second_->bias, content.layers[1].bias);
-  fill_transposed(bins_->weight, content.layers[2].weights);
-  fill(bins_->bias, content.layers[2].bias);
+  precisions_ = precisions_to_train(content);
+  fill(rows_, numbers_, content.layers[0]);
+  fill(second_, content.layers[1]);
+  fill(bins_, content.layers[2]);
   const ModelContent::Pointer& pointer = *content.pointer;
   fill_transposed(past_->weight, pointer.past_weights);
   fill_transposed(candidate_->weight, pointer.candidate_weights);
@@ -176,6 +146,15 @@ torch::Tensor pointer_loss(const PointerMixture& mixture, const PointerBatch& ba
   const torch::Tensor crps = (miss * miss).sum(1) * kGridStep;
 
   return (kCrpsWeight * crps - log_density.clamp(kLeastLogDensity, kMostLogDensity)).mean();
+}
+
+torch::Tensor imitation_loss(const PointerMixture& said, const PointerMixture& wanted) {
+  const torch::Tensor weight = wanted.log_weight.exp();
+  const torch::Tensor ratio = wanted.scale / said.scale;
+  const torch::Tensor kernels = ratio - ratio.log() - 1;  // of two Laplace's around one place
+  return ((weight * (wanted.log_weight - said.log_weight)).sum(1) +
+          (weight.slice(1, 0, kItemCount) * kernels).sum(1))
+      .mean();
 }
 
 }  // namespace auspex

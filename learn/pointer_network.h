@@ -10,6 +10,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "shared/model_file.h"
 
@@ -42,19 +43,25 @@ class PointerNetworkImpl : public torch::nn::Module {
 
   PointerMixture forward(const PointerBatch& batch);
 
-  void describe(ModelContent& content) const;   // fills layers and pointer
-  void take_over(const ModelContent& content);  // the reverse; shapes must fit
+  void describe(ModelContent& content) const;  // fills layers and pointer
+  // The reverse, and its precisions: forward() rounds as they say. Shapes must fit.
+  void take_over(const ModelContent& content);
 
  private:
   torch::nn::EmbeddingBag rows_ = nullptr;
   torch::nn::Linear numbers_ = nullptr, second_ = nullptr, bins_ = nullptr, context_ = nullptr,
                     past_ = nullptr, candidate_ = nullptr, heads_ = nullptr;
   torch::Tensor slot_, head_bias_;
+  std::vector<Precision> precisions_ = precisions_of(Precision::kFp32, 3);
 };
 TORCH_MODULE(PointerNetwork);
 
 // Mean over the jobs. Negative log likelihood (survival at the limit for censored jobs), the
 // continuous ranked probability score.
 torch::Tensor pointer_loss(const PointerMixture& mixture, const PointerBatch& batch);
+
+// Mean over the jobs. At least the Kullback-Leibler divergence of what is said from what should be,
+// whose gradient is not looked for: that of each weight and of each kernel.
+torch::Tensor imitation_loss(const PointerMixture& said, const PointerMixture& wanted);
 
 }  // namespace auspex

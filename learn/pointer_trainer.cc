@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
-#include <numbers>
 #include <numeric>
 #include <random>
 #include <string>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "learn/average_weights.h"
+#include "learn/learning_rate.h"
 #include "learn/pointer_network.h"
 #include "shared/mixture.h"
 
@@ -20,14 +20,13 @@ namespace {
 
 // Source: our choice, on inner splits of the first 70 % of HPC2N, SDSC-BLUE, CEA-Curie and Cedar.
 constexpr int64_t kFirstWidth = 256, kSecondWidth = 128, kItemWidth = 32;
+constexpr auto kTrunkNumbers = static_cast<uint32_t>(kNumberCount + kHistoryNumbers);
 constexpr double kWeightDecay = 0.01, kMaxGradient = 5;
 // How much of its input the trunk does without in training, or it learns single users and the drift
 // of their history by heart. Together with kDropout of the network and two epochs, against ids at
 // .3, nothing else and one epoch: Cedar .450 and 4.35 h against .423 and 4.40 h (two seeds),
 // SDSC-BLUE and CEA-Curie within .001 (at half of both), HPC2N .681 against .684.
 constexpr double kIdDropout = 0.5, kNumberDropout = 0.2;
-constexpr int64_t kWarmUpSteps = 100;
-constexpr double kLastRateShare = 0.05;
 // About the last fifty steps: what one batch taught and the next one forgot evens out.
 constexpr double kAverageDecay = 0.98;
 
@@ -106,24 +105,28 @@ class PointerTrainer::Work {
 
   Status fit(const Examples& examples,
              const std::function<void(const PointerProgress&)>& progress) {
-    const View view(examples);
-    std::vector<uint32_t> order(examples.size());
-    std::iota(order.begin(), order.end(), 0U);
-    const size_t batch = options_.batch;
-    const auto steps = static_cast<int64_t>(options_.epochs * ((order.size() + batch - 1) / batch));
-    int64_t step = 0;
-    for (uint32_t epoch = 1; epoch <= options_.epochs; ++epoch) {
-      std::shuffle(order.begin(), order.end(), random_);
-      for (size_t begin = 0; begin < order.size(); begin += batch) {
-        const size_t end = std::min(begin + batch, order.size());
-        set_rate(rate_at(step++, steps));
-        const double loss = learn(view.pick(indices(&order[begin], order.data() + end)));
-        if (!std::isfinite(loss)) return not_finite(epoch);
-        progress({epoch, end, order.size(), loss});
-      }
-    }
-    set_rate(options_.refine_rate);
-    return Done{};
+    return pass_over(examples, progress,
+                     [this](PointerBatch batch) { return learn(std::move(batch)); });
+  }
+
+  Status imitate(const Examples& examples,
+                 const std::function<void(const PointerProgress&)>& progress) {
+    ModelContent content;
+    network_->describe(content);
+    PointerNetwork exact(content.layers.front().inputs - kTrunkNumbers, kFirstWidth, kSecondWidth,
+                         kItemWidth);
+    exact->take_over(content);
+    exact->eval();
+    network_->eval();  // what is imitated was said without dropout
+    torch::manual_seed(options_.seed);
+    return pass_over(examples, progress, [&](PointerBatch batch) {
+      hide_some(batch);
+      const PointerMixture wanted = [&] {
+        torch::NoGradGuard no_grad;
+        return exact->forward(batch);
+      }();
+      return step_down(imitation_loss(network_->forward(batch), wanted));
+    });
   }
 
   Status refine(const Examples& examples, std::vector<uint32_t> picked) {
@@ -140,6 +143,27 @@ class PointerTrainer::Work {
       }
     }
     return Done{};
+  }
+
+  void mix(const Examples& examples, uint32_t place, Mixture& out) {
+    torch::NoGradGuard no_grad;
+    average_.swap();
+    network_->eval();
+    const PointerBatch batch = View(examples).pick(indices(&place, &place + 1));
+    const PointerMixture said = network_->forward(batch);
+    average_.swap();
+    const torch::Tensor weight = said.log_weight.exp();
+    const torch::Tensor absent = torch::isnan(batch.log_s);
+    out.items = 0;
+    for (size_t i = 0; i < kItems + kBins; ++i) {
+      const auto at = static_cast<int64_t>(i);
+      if (i >= kItems) out.bin_weight[i - kItems] = weight[0][at].item<float>();
+      if (i >= kItems || absent[0][at].item<bool>()) continue;
+      out.weight[out.items] = weight[0][at].item<float>();
+      out.log_s[out.items] = said.place[0][at].item<float>();
+      out.scale[out.items++] = said.scale[0][at].item<float>();
+    }
+    out.log_limit_s = examples.log_limit[place];
   }
 
   double loss(const Examples& examples, const std::vector<uint32_t>& picked) {
@@ -170,28 +194,48 @@ class PointerTrainer::Work {
     return Error{"training: the loss is not finite in epoch " + std::to_string(epoch)};
   }
 
-  double rate_at(int64_t step, int64_t steps) const {
-    const double warm_up = std::min(1.0, static_cast<double>(step + 1) / kWarmUpSteps);
-    const double done = static_cast<double>(step) / static_cast<double>(steps);
-    const double cosine = 0.5 * (1 + std::cos(std::numbers::pi * done));
-    return options_.learning_rate * warm_up * (kLastRateShare + (1 - kLastRateShare) * cosine);
-  }
-
-  void set_rate(double rate) {
-    for (auto& group : optimizer_.param_groups()) {
-      static_cast<torch::optim::AdamWOptions&>(group.options()).lr(rate);
+  // learn: PointerBatch -> its loss
+  template <typename Learn>
+  Status pass_over(const Examples& examples,
+                   const std::function<void(const PointerProgress&)>& progress,
+                   const Learn& learn) {
+    const View view(examples);
+    std::vector<uint32_t> order(examples.size());
+    std::iota(order.begin(), order.end(), 0U);
+    const size_t batch = options_.batch;
+    const auto steps = static_cast<int64_t>(options_.epochs * ((order.size() + batch - 1) / batch));
+    int64_t step = 0;
+    for (uint32_t epoch = 1; epoch <= options_.epochs; ++epoch) {
+      std::shuffle(order.begin(), order.end(), random_);
+      for (size_t begin = 0; begin < order.size(); begin += batch) {
+        const size_t end = std::min(begin + batch, order.size());
+        set_rate(optimizer_, cosine_rate(options_.learning_rate, step++, steps));
+        const double loss = learn(view.pick(indices(&order[begin], order.data() + end)));
+        if (!std::isfinite(loss)) return not_finite(epoch);
+        progress({epoch, end, order.size(), loss});
+      }
     }
+    set_rate(optimizer_, options_.refine_rate);
+    return Done{};
   }
 
   double learn(PointerBatch batch) {
     network_->train();
+    hide_some(batch);
+    return step_down(pointer_loss(network_->forward(batch), batch));
+  }
+
+  void hide_some(PointerBatch& batch) const {
     // Some ids are hidden, so that the "unknown" rows are trained and no id explains everything.
     batch.rows =
         torch::where(torch::rand(batch.rows.sizes()) < kIdDropout, unknown_rows_, batch.rows);
     // So are some of the history's numbers; those of the request stay.
     torch::Tensor history = batch.numbers.slice(1, kNumberCount);
     history.masked_fill_(torch::rand(history.sizes()) < kNumberDropout, 0);
-    const torch::Tensor loss = pointer_loss(network_->forward(batch), batch);
+  }
+
+  // Returns the loss.
+  double step_down(const torch::Tensor& loss) {
     optimizer_.zero_grad();
     loss.backward();
     torch::nn::utils::clip_grad_norm_(network_->parameters(), kMaxGradient);
@@ -220,8 +264,7 @@ Result<PointerTrainer> PointerTrainer::resume(const Vocabulary& vocabulary,
                                               const PointerOptions& options) {
   if (!content.pointer) return Error{"the model is no pointer network: it cannot be refined"};
   const std::vector<ModelContent::Layer>& layers = content.layers;
-  const uint32_t inputs =
-      vocabulary.row_count() + static_cast<uint32_t>(kNumberCount + kHistoryNumbers);
+  const uint32_t inputs = vocabulary.row_count() + kTrunkNumbers;
   if (layers.size() != 3 || layers[0].inputs != inputs || layers[0].outputs != kFirstWidth ||
       layers[1].outputs != kSecondWidth || content.pointer->width != kItemWidth) {
     return Error{"the model's shapes are not those that this build trains"};
@@ -245,6 +288,15 @@ Status PointerTrainer::fit(const Examples& examples,
   }
 }
 
+Status PointerTrainer::imitate(const Examples& examples,
+                               const std::function<void(const PointerProgress&)>& progress) {
+  try {
+    return work_->imitate(examples, progress);
+  } catch (const std::exception& failure) {
+    return failed(failure);
+  }
+}
+
 Status PointerTrainer::refine(const Examples& examples, std::vector<uint32_t> picked) {
   try {
     return work_->refine(examples, std::move(picked));
@@ -257,6 +309,15 @@ Result<double> PointerTrainer::loss(const Examples& examples,
                                     const std::vector<uint32_t>& picked) const {
   try {
     return work_->loss(examples, picked);
+  } catch (const std::exception& failure) {
+    return failed(failure);
+  }
+}
+
+Status PointerTrainer::mix(const Examples& examples, uint32_t place, Mixture& out) const {
+  try {
+    work_->mix(examples, place, out);
+    return Done{};
   } catch (const std::exception& failure) {
     return failed(failure);
   }

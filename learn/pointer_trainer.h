@@ -10,6 +10,7 @@
 
 #include "learn/examples.h"
 #include "learn/vocabulary.h"
+#include "shared/mixture.h"
 #include "shared/model_file.h"
 #include "shared/result.h"
 
@@ -34,7 +35,8 @@ class PointerTrainer {
  public:
   // A network that knows nothing yet. vocabulary: must outlive this.
   PointerTrainer(const Vocabulary& vocabulary, const PointerOptions& options);
-  // One that goes on from a model. Errors: the model is no pointer network of this vocabulary.
+  // One that goes on from a model, in its precisions: so that what they cost is learned with
+  // everything else. Errors: the model is no pointer network of this vocabulary.
   static Result<PointerTrainer> resume(const Vocabulary& vocabulary, const ModelContent& content,
                                        const PointerOptions& options);
   ~PointerTrainer();
@@ -44,11 +46,19 @@ class PointerTrainer {
   // Errors: the loss is not finite, libtorch gave up.
   Status fit(const Examples& examples, const std::function<void(const PointerProgress&)>& progress);
 
+  // Learns to say in its precisions what it says now in FP32, whatever became of the jobs; as fit()
+  // otherwise. Errors: as fit().
+  Status imitate(const Examples& examples,
+                 const std::function<void(const PointerProgress&)>& progress);
+
   // One pass over some of the examples, at a low rate. Errors: as fit().
   Status refine(const Examples& examples, std::vector<uint32_t> picked);
 
   // Mean loss of some of the examples: what fit() makes small. Errors: libtorch gave up.
   Result<double> loss(const Examples& examples, const std::vector<uint32_t>& picked) const;
+
+  // What the network says of one example: what Network::mix() of its model does. Errors: as loss().
+  Status mix(const Examples& examples, uint32_t place, Mixture& out) const;
 
   // Fills layers and pointer.
   void describe(ModelContent& content) const;

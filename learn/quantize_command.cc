@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// auspex quantize: a model in a faster precision, if it predicts the end of a history as well.
+// auspex quantize: a model in a faster precision, if it predicts the end of a history as well;
+// trained on in that precision before, if it is told to.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -10,6 +11,7 @@
 
 #include "learn/commands.h"
 #include "learn/evaluate.h"
+#include "learn/tune.h"
 #include "shared/progress.h"
 
 namespace auspex {
@@ -21,6 +23,7 @@ struct Options {
   HistoryArguments history;
   std::string model, precision, out;
   double from_fraction = 0.7, most_loss = .002;
+  TuneOptions tune{.passes = 0};
   bool json = false;
 };
 
@@ -41,22 +44,31 @@ void declare(CLI::App& app, Options& options) {
                  "that is accepted: of accuracy, and of the jobs that the upper quantiles cover")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  app.add_option(
+         "--tune", options.tune.passes,
+         "train the weights on in the precision, in so many passes over the jobs that were "
+         "submitted and ended before the compared ones; 1 makes up for most of int4 and int8-2:4")
+      ->check(CLI::Range(0U, 1000U))
+      ->capture_default_str();
+  app.add_option("--seed", options.tune.seed, "of tuning; equal seeds give equal models")
+      ->capture_default_str();
+  app.add_option("--threads", options.tune.threads, "of tuning")
+      ->check(CLI::Range(1U, 1024U))
+      ->capture_default_str();
   app.add_flag("--json", options.json, "print one JSON object");
 }
 
-// What a model is worth in one precision. Both learn nothing from the scored part.
-Result<Evaluation> worth(const ModelContent& content, const std::vector<Precision>& precisions,
-                         const std::vector<HistoryJob>& jobs, const Options& options) {
-  ModelContent in_precision = content;
-  in_precision.precisions = precisions;
-  auto model = ModelFile::of(in_precision);
+// What a model is worth in its precision. It learns nothing from the scored part.
+Result<Evaluation> worth(const ModelContent& content, const std::vector<HistoryJob>& jobs,
+                         const Options& options) {
+  auto model = ModelFile::of(content);
   if (!model) return model.error();
   auto predictor = RuntimePredictor::with(std::move(*model));
   if (!predictor) return Error{options.model + ": " + predictor.error().message};
   FrozenForecaster forecaster(std::move(*predictor));
   EvaluateOptions evaluation;
   evaluation.from_s = submit_point_s(jobs, options.from_fraction);
-  std::optional<Progress> line(std::in_place, precisions_text(precisions), jobs.size());
+  std::optional<Progress> line(std::in_place, precisions_text(content.precisions), jobs.size());
   evaluation.submitted = [&line] { line->advance(); };
   Result<Evaluation> result = evaluate(jobs, forecaster, evaluation);
   if (!result) return Error{options.history.source.paths.front() + ": " + result.error().message};
@@ -84,10 +96,72 @@ nlohmann::json to_json(const Evaluation& e) {
           {"requested_hours_ratio", e.requested_hours_ratio}};
 }
 
-void print_row(const Evaluation& e) {
-  std::printf("%-16s %8llu %9.4f %8.3f %8.4f %8.4f %8.4f %9.3f\n", e.backend.c_str(),
+void print_row(const Evaluation& e, const char* tuned = "") {
+  std::printf("%-22s %8llu %9.4f %8.3f %8.4f %8.4f %8.4f %9.3f\n", (e.backend + tuned).c_str(),
               static_cast<unsigned long long>(e.auspex.jobs), e.auspex.accuracy, e.auspex.mae_h,
               e.applied[0].jobs, e.applied[1].jobs, e.applied[2].jobs, e.requested_hours_ratio);
+}
+
+struct Comparison {
+  Evaluation before, rounded;
+  std::optional<Evaluation> tuned;
+  size_t tuned_on = 0;  // jobs
+  double loss = 0;      // of the last against the first
+  bool accepted = false;
+};
+
+void print(const Comparison& c, const Options& options) {
+  if (options.json) {
+    nlohmann::json json = {{"before", to_json(c.before)},
+                           {"after", to_json(c.tuned ? *c.tuned : c.rounded)},
+                           {"loss", c.loss},
+                           {"most_loss", options.most_loss},
+                           {"written", c.accepted}};
+    if (c.tuned) {
+      json["untuned"] = to_json(c.rounded);
+      json["untuned"]["loss"] = loss_of(c.before, c.rounded);
+      json["tuned_on"] = c.tuned_on;
+    }
+    std::puts(json.dump().c_str());
+    return;
+  }
+  std::printf("%-22s %8s %9s %8s %8s %8s %8s %9s\n", "", "jobs", "accuracy", "mae h", "p90", "p95",
+              "p99", "requested");
+  print_row(c.before);
+  print_row(c.rounded);
+  if (c.tuned) print_row(*c.tuned, " tuned");
+  if (c.tuned) {
+    std::printf("untuned it costs %.4f; tuned on %zu jobs, ", loss_of(c.before, c.rounded),
+                c.tuned_on);
+  }
+  std::printf("%s costs %.4f of accuracy or coverage, at most %.4f is accepted: ",
+              options.precision.c_str(), c.loss, options.most_loss);
+  if (c.accepted) {
+    std::printf("written to %s\n", options.out.c_str());
+  } else {
+    std::puts("nothing is written");
+  }
+}
+
+// Fills tuned and tuned_on.
+Status tune_and_compare(const std::vector<HistoryJob>& jobs, const Options& options,
+                        ModelContent& content, Comparison& out) {
+  TuneOptions tuning = options.tune;
+  tuning.until_s = submit_point_s(jobs, options.from_fraction);
+  const std::string& history = options.history.source.paths.front();
+  std::optional<Progress> line(std::in_place, "tuning", 1000);
+  const auto show = [&line](double share) {
+    line->show(static_cast<uint64_t>(1000 * share), share);
+  };
+  const Result<size_t> tuned_on = tune(jobs, tuning, show, content);
+  line.reset();
+  if (!tuned_on) return Error{history + ": " + tuned_on.error().message};
+  out.tuned_on = *tuned_on;
+  Result<Evaluation> tuned = worth(content, jobs, options);
+  if (!tuned) return tuned.error();
+  out.tuned = std::move(*tuned);
+  content.created_s = creation_time_s();
+  return Done{};
 }
 
 // Gives the exit code.
@@ -101,40 +175,25 @@ Result<int> run(Options& options) {
   const Result<History> history = read_with_progress("quantize", options.history);
   if (!history) return history.error();
   ModelContent content = (*model)->content();
-  const Result<Evaluation> before =
-      worth(content, precisions_of(Precision::kFp32, layers), history->jobs, options);
+  content.precisions = precisions_of(Precision::kFp32, layers);
+  Result<Evaluation> before = worth(content, history->jobs, options);
   if (!before) return before.error();
-  const Result<Evaluation> after = worth(content, *precisions, history->jobs, options);
-  if (!after) return after.error();
-  const double loss = loss_of(*before, *after);
-  const bool accepted = loss <= options.most_loss;
   content.precisions = *precisions;
-  if (accepted) {
+  Result<Evaluation> rounded = worth(content, history->jobs, options);
+  if (!rounded) return rounded.error();
+  Comparison comparison{std::move(*before), std::move(*rounded), {}};
+  if (options.tune.passes > 0) {
+    Status tuned = tune_and_compare(history->jobs, options, content, comparison);
+    if (!tuned) return tuned.error();
+  }
+  comparison.loss =
+      loss_of(comparison.before, comparison.tuned ? *comparison.tuned : comparison.rounded);
+  comparison.accepted = comparison.loss <= options.most_loss;
+  if (comparison.accepted) {
     if (Status written = write_model_file(options.out, content); !written) return written.error();
   }
-
-  if (options.json) {
-    const nlohmann::json json = {{"before", to_json(*before)},
-                                 {"after", to_json(*after)},
-                                 {"loss", loss},
-                                 {"most_loss", options.most_loss},
-                                 {"written", accepted}};
-    std::puts(json.dump().c_str());
-    return accepted ? 0 : kNo;
-  }
-  std::printf("%-16s %8s %9s %8s %8s %8s %8s %9s\n", "", "jobs", "accuracy", "mae h", "p90", "p95",
-              "p99", "requested");
-  print_row(*before);
-  print_row(*after);
-  if (accepted) {
-    std::printf("%s costs %.4f of accuracy or coverage, at most %.4f is accepted: written to %s\n",
-                options.precision.c_str(), loss, options.most_loss, options.out.c_str());
-  } else {
-    std::printf(
-        "%s costs %.4f of accuracy or coverage, at most %.4f is accepted: nothing is written\n",
-        options.precision.c_str(), loss, options.most_loss);
-  }
-  return accepted ? 0 : kNo;
+  print(comparison, options);
+  return comparison.accepted ? 0 : kNo;
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -92,12 +91,6 @@ std::string description(const Options& options, const Trained& trained) {
   }
   return text + ": " + std::to_string(trained.jobs) + " jobs, " + day(trained.first_s) + " to " +
          day(trained.last_s);
-}
-
-// Source: reproducible-builds.org, SOURCE_DATE_EPOCH: equal inputs can give equal files.
-int64_t creation_time_s() {
-  const char* fixed = std::getenv("SOURCE_DATE_EPOCH");
-  return fixed != nullptr ? std::strtoll(fixed, nullptr, 10) : int64_t{std::time(nullptr)};
 }
 
 double share_of(uint32_t epoch, uint64_t done, uint64_t jobs, uint32_t epochs) {

@@ -35,42 +35,9 @@ constexpr double kAverageDecay = 0.998;
 // A correct fold differs by float rounding only, about 1e-5 at outputs of about 10.
 constexpr double kMaxFoldDifference = 1e-3;
 
-struct Examples {
-  torch::Tensor rows;     // [jobs][fields] int64
-  torch::Tensor numbers;  // [jobs][kNumberCount]
-  torch::Tensor target;   // [jobs][1], log of the runtime in seconds
-
-  int64_t size() const { return target.size(0); }
-  Examples pick(const torch::Tensor& jobs) const {
-    return {rows.index_select(0, jobs), numbers.index_select(0, jobs),
-            target.index_select(0, jobs)};
-  }
-  Examples slice(int64_t begin, int64_t end) const {
-    return {rows.slice(0, begin, end), numbers.slice(0, begin, end), target.slice(0, begin, end)};
-  }
-};
-
-Examples encode(std::span<const HistoryJob> jobs, const Vocabulary& vocabulary) {
-  const auto count = static_cast<int64_t>(jobs.size());
-  const auto fields = static_cast<int64_t>(vocabulary.unknown_rows().size());
-  Examples examples{torch::empty({count, fields}, torch::kInt64),
-                    torch::empty({count, static_cast<int64_t>(kNumberCount)}),
-                    torch::empty({count, 1})};
-  auto* rows = examples.rows.data_ptr<int64_t>();
-  auto* numbers = examples.numbers.data_ptr<float>();
-  auto* target = examples.target.data_ptr<float>();
-  for (const HistoryJob& job : jobs) {
-    const EncodedJob encoded = vocabulary.encode(job.request.features);
-    rows = std::copy_n(encoded.rows.begin(), encoded.row_count, rows);
-    numbers = std::copy(encoded.numbers.begin(), encoded.numbers.end(), numbers);
-    *target++ = static_cast<float>(std::log(std::max(job.runtime_s, 1.0)));
-  }
-  return examples;
-}
-
 // The largest difference between torch's outputs and those of the folded layers.
 double fold_difference(Network& network, const std::vector<ModelContent::Layer>& layers,
-                       const Examples& examples) {
+                       const Requests& examples) {
   const torch::Tensor expected = network->forward(examples.rows, examples.numbers).contiguous();
   const auto row_inputs = static_cast<size_t>(layers.front().inputs) - kNumberCount;
   double largest = 0;
@@ -102,7 +69,7 @@ double fold_difference(Network& network, const std::vector<ModelContent::Layer>&
 
 class Training {
  public:
-  Training(const Examples& fit, const Examples& validation, const Vocabulary& vocabulary,
+  Training(const Requests& fit, const Requests& validation, const Vocabulary& vocabulary,
            const TrainOptions& options, const std::function<void(const TrainProgress&)>& progress)
       : fit_(fit),
         validation_(validation),
@@ -166,7 +133,7 @@ class Training {
     // Batch norm needs two jobs: a last batch of one is left out.
     while (fit_.size() - done >= 2) {
       const int64_t end = std::min(done + int64_t{options_.batch}, fit_.size());
-      const Examples batch = fit_.pick(shuffled.slice(0, done, end));
+      const Requests batch = fit_.pick(shuffled.slice(0, done, end));
       optimizer_.zero_grad();
       const torch::Tensor outputs = network_->forward(drop_ids(batch.rows), batch.numbers);
       torch::Tensor loss = network_loss(outputs, batch.target);
@@ -186,7 +153,7 @@ class Training {
     constexpr int64_t kBlock = 4096;  // bounds the memory
     double sum = 0;
     for (int64_t begin = 0; begin < validation_.size(); begin += kBlock) {
-      const Examples block = validation_.slice(begin, std::min(begin + kBlock, validation_.size()));
+      const Requests block = validation_.slice(begin, std::min(begin + kBlock, validation_.size()));
       const torch::Tensor outputs = network_->forward(block.rows, block.numbers);
       sum += network_loss(outputs, block.target).item<double>() * static_cast<double>(block.size());
     }
@@ -199,8 +166,8 @@ class Training {
     return torch::where(torch::rand(rows.sizes()) < kIdDropout, unknown_rows_, rows);
   }
 
-  const Examples& fit_;
-  const Examples& validation_;
+  const Requests& fit_;
+  const Requests& validation_;
   const TrainOptions& options_;
   const std::function<void(const TrainProgress&)>& progress_;
   Network network_;
@@ -242,8 +209,8 @@ Result<TrainedNetwork> train_network(std::span<const HistoryJob> jobs, const Voc
   try {
     torch::manual_seed(options.seed);
     if (options.threads > 0) torch::set_num_threads(static_cast<int>(options.threads));
-    const Examples fit_examples = encode(fit, vocabulary);
-    const Examples validation_examples = encode(validation, vocabulary);
+    const Requests fit_examples = requests_of(fit, vocabulary);
+    const Requests validation_examples = requests_of(validation, vocabulary);
     return Training(fit_examples, validation_examples, vocabulary, options, progress).run();
   } catch (const std::exception& failure) {  // libtorch has no other way to report
     const std::string text = failure.what();

@@ -101,6 +101,39 @@ TEST_F(QuantizeProgram, looks_at_the_quantiles_too) {
   EXPECT_GT(json.at("loss"), .002);
 }
 
+TEST_F(QuantizeProgram, trains_on_in_the_precision_if_it_is_told_to) {
+  ASSERT_TRUE(
+      write_model_file(folder_ / "pointer", fixtures::random_pointer_model({256, 128}, 32, 10, 7))
+          .ok());
+  ASSERT_TRUE(write_model_file(folder_ / "mlp", fixtures::random_model({64, 32}, 10, 7)).ok());
+  for (const std::string model : {"pointer", "mlp"}) {
+    ASSERT_EQ(
+        quantize("--precision int4 --tune 2 --json --most-loss 1 --model " + (folder_ / model)), 0)
+        << complained();
+    const nlohmann::json json = nlohmann::json::parse(printed());
+    // Of the first 700 jobs those that had ended when the next one came.
+    EXPECT_EQ(json.at("tuned_on"), 696) << json;
+    EXPECT_NE(json.at("after").at("accuracy"), json.at("untuned").at("accuracy")) << json;
+    EXPECT_EQ((*ModelFile::open(folder_ / "out"))->summary().precision, "int4");
+    // What is written is what was compared.
+    ASSERT_EQ(quantize("--precision int4 --json --most-loss 1 --model " + (folder_ / "out")), 0);
+    const nlohmann::json again = nlohmann::json::parse(printed());
+    EXPECT_EQ(again.at("after"), json.at("after"));
+    EXPECT_FALSE(again.contains("tuned_on"));
+  }
+}
+
+TEST_F(QuantizeProgram, says_what_it_cannot_tune) {
+  const std::string tune = "--precision int4 --tune 1 --most-loss 1";
+  EXPECT_EQ(quantize(tune + random()), 2);
+  EXPECT_THAT(complained(), HasSubstr("shapes are not those that this build trains"));
+  EXPECT_EQ(quantize(tune + " --from-fraction 0.05" + random()), 2);
+  EXPECT_THAT(complained(),
+              HasSubstr("jobs submitted and ended before the comparison are too few"));
+  EXPECT_EQ(quantize("--precision int4 --tune -1" + random()), 2);
+  EXPECT_FALSE(ModelFile::open(folder_ / "out").ok());
+}
+
 TEST_F(QuantizeProgram, names_what_is_wrong) {
   EXPECT_EQ(quantize("--precision int3" + random()), 2);
   EXPECT_THAT(complained(),
