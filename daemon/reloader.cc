@@ -34,11 +34,10 @@ namespace {
 Loaded measured(Loaded loaded) {
   const RuntimePredictor* predictor = loaded.engine->predictor();
   if (predictor == nullptr) return loaded;
-  if (auto routes = Routes::measure(predictor->shared_model())) {
-    auto by_routes = predictor->by(std::make_shared<const Routes>(std::move(*routes)));
-    loaded.engine = std::make_shared<Engine>(loaded.engine->config(), std::move(by_routes));
+  if (auto fastest = predictor->by_fastest_routes()) {
+    loaded.engine = std::make_shared<Engine>(loaded.engine->config(), std::move(*fastest));
   } else {
-    loaded.warnings.push_back("not measured: " + routes.error().message);
+    loaded.warnings.push_back("not measured: " + fastest.error().message);
   }
   return loaded;
 }

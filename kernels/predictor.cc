@@ -23,11 +23,12 @@ Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::with(
       new RuntimePredictor(std::move(model), std::move(*network)));
 }
 
-std::shared_ptr<const RuntimePredictor> RuntimePredictor::by(
-    std::shared_ptr<const Routes> routes) const {
+Result<std::shared_ptr<const RuntimePredictor>> RuntimePredictor::by_fastest_routes() const {
+  auto routes = Routes::measure(model_);
+  if (!routes) return routes.error();
   auto network = routes->network;
-  return std::shared_ptr<const RuntimePredictor>(
-      new RuntimePredictor(model_, std::move(network), std::move(routes)));
+  return std::shared_ptr<const RuntimePredictor>(new RuntimePredictor(
+      model_, std::move(network), std::make_shared<const Routes>(std::move(*routes))));
 }
 
 Prediction RuntimePredictor::predict(const HistoryRequest& request, const JobHistory* history,

@@ -21,11 +21,11 @@ class RuntimePredictor {
   static Result<std::shared_ptr<const RuntimePredictor>> with(
       std::shared_ptr<const ModelFile> model, std::string_view backend = "auto");
 
-  // The same by the fastest routes of this machine: Routes::measure() of its model.
-  std::shared_ptr<const RuntimePredictor> by(std::shared_ptr<const Routes> routes) const;
+  // The same, measured and computed as this machine does it fastest. Errors: those of
+  // Routes::measure.
+  Result<std::shared_ptr<const RuntimePredictor>> by_fastest_routes() const;
   // null: nothing was measured.
   const Routes* routes() const { return routes_.get(); }
-  std::shared_ptr<const ModelFile> shared_model() const { return model_; }
 
   // What the history says is part of the prediction if the model was trained with one: where past
   // runtimes point, and how far the network's upper quantiles can be trusted (calibrated then).

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
+#include <cmath>
 #include <random>
 #include <span>
 #include <utility>
@@ -11,11 +11,14 @@
 namespace auspex {
 namespace {
 
-// Source: ours. A route is measured for as long as this at each size, but as often as that.
-constexpr double kMostUs = 2000;
-constexpr int kLeastTrials = 3, kMostTrials = 51;
-// How much faster a finer precision has to be.
-constexpr double kFinerGain = 0.9;
+// Source: ours. A route is measured for about as long as this at each size, in so many rounds.
+constexpr double kRoundUs = 700;
+constexpr int kRounds = 3, kLeastTrials = 2, kMostTrials = 25;
+// What is not twice as fast, and saves less, is not worth that a restart or a dry run predicts
+// another last digit.
+constexpr double kWorthIt = 0.5, kWorthUs = 5;
+// What is so much slower than the usual one at one size is not measured at larger ones.
+constexpr double kHopeless = 4;
 
 // Jobs that no cache expects, and a full history.
 struct Samples {
@@ -53,24 +56,31 @@ class Stopwatch {
   Stopwatch(const Network& network, bool pointer, const Samples& samples)
       : network_(network), pointer_(pointer), samples_(samples), outputs_(outputs_of(samples)) {}
 
+  // The median of the round that others disturbed least.
   double batch_us(size_t batch) {
+    answer(batch);  // brings the weights into the caches
+    double least = round_us(batch);
+    for (int round = 1; round < kRounds; ++round) least = std::min(least, round_us(batch));
+    return least;
+  }
+
+ private:
+  double round_us(size_t batch) {
     using Clock = std::chrono::steady_clock;
     const auto us = [](auto span) {
       return std::chrono::duration<double, std::micro>(span).count();
     };
-    answer(batch);  // brings the weights into the caches
     std::vector<double> trials;
     const auto begin = Clock::now();
     for (int i = 0; i < kMostTrials; ++i) {
       const auto start = Clock::now();
-      if (i >= kLeastTrials && us(start - begin) > kMostUs) break;
+      if (i >= kLeastTrials && us(start - begin) > kRoundUs) break;
       answer(batch);
       trials.push_back(us(Clock::now() - start));
     }
     return median(std::move(trials));
   }
 
- private:
   static size_t outputs_of(const Samples& samples) { return samples.jobs.size() * kOutputCount; }
 
   void answer(size_t batch) {
@@ -143,30 +153,49 @@ std::vector<Plan> plans_of(const ModelFile& model) {
 Result<Routes> Routes::measure(const std::shared_ptr<const ModelFile>& model) {
   const Samples samples(*model);
   const bool pointer = model->pointer() != nullptr;
+  const std::vector<Plan> plans = plans_of(*model);
   Routes routes;
-  RoutedNetwork::Networks networks;
-  std::array<double, kRoutedBatches.size()> least;
-  least.fill(std::numeric_limits<double>::infinity());
-  for (const Plan& plan : plans_of(*model)) {
+  for (const Plan& plan : plans) {
     const auto network = load_network(model, plan);
     if (!network) return network.error();
-    const bool own = (*network)->backend().starts_with(model->summary().precision + "-");
     Stopwatch stopwatch(**network, pointer, samples);
     Route route = {std::string((*network)->backend()), plan.skip_rows, {}};
+    bool in_turn = pointer;
     for (size_t i = 0; i < kRoutedBatches.size(); ++i) {
-      route.batch_us[i] = pointer && i > 0
-                              ? route.batch_us[0] * static_cast<double>(kRoutedBatches[i])
-                              : stopwatch.batch_us(kRoutedBatches[i]);
-      if (route.batch_us[i] < (own ? 1 : kFinerGain) * least[i]) {
-        least[i] = route.batch_us[i];
-        routes.fastest[i] = routes.measured.size();
-        networks[i] = *network;
+      if (i > 0 && in_turn) {
+        route.batch_us[i] = route.batch_us[0] * static_cast<double>(kRoutedBatches[i]);
+        continue;
       }
+      route.batch_us[i] = stopwatch.batch_us(kRoutedBatches[i]);
+      const double usual = routes.measured.empty() ? INFINITY : routes.measured[0].batch_us[i];
+      in_turn |= route.batch_us[i] > kHopeless * usual;
     }
     routes.measured.push_back(std::move(route));
   }
+  routes.fastest = fastest_of(routes.measured);
+  RoutedNetwork::Networks networks;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    for (size_t before = 0; before < i && !networks[i]; ++before) {
+      if (routes.fastest[before] == routes.fastest[i]) networks[i] = networks[before];
+    }
+    if (networks[i]) continue;
+    const auto network = load_network(model, plans[routes.fastest[i]]);
+    if (!network) return network.error();
+    networks[i] = *network;
+  }
   routes.network = std::make_shared<RoutedNetwork>(std::move(networks));
   return routes;
+}
+
+std::array<size_t, kRoutedBatches.size()> Routes::fastest_of(const std::vector<Route>& measured) {
+  std::array<size_t, kRoutedBatches.size()> fastest{};
+  for (size_t i = 0; i < fastest.size(); ++i) {
+    for (size_t place = 1; place < measured.size(); ++place) {
+      const double usual = measured[fastest[i]].batch_us[i], other = measured[place].batch_us[i];
+      if (other < kWorthIt * usual && other < usual - kWorthUs) fastest[i] = place;
+    }
+  }
+  return fastest;
 }
 
 size_t Routes::batch_that_pays() const {

@@ -229,16 +229,16 @@ TEST(Tune, makes_up_for_what_rounding_costs) {
 
 TEST(Tune, leaves_fp32_as_it_is) {
   for (const ModelContent* model : {&pointer_model(), &mlp_model()}) {
-    EXPECT_TRUE(model_bytes(tuned_in(Precision::kFp32, *model)) ==
-                model_bytes(in(Precision::kFp32, *model)));
+    EXPECT_TRUE(*model_bytes(tuned_in(Precision::kFp32, *model)) ==
+                *model_bytes(in(Precision::kFp32, *model)));
   }
 }
 
 TEST(Tune, gives_the_same_model_for_the_same_seed) {
   for (const ModelContent* model : {&pointer_model(), &mlp_model()}) {
     const ModelContent tuned = tuned_in(Precision::kInt8Pairs, *model);
-    EXPECT_TRUE(model_bytes(tuned) == model_bytes(tuned_in(Precision::kInt8Pairs, *model)));
-    EXPECT_FALSE(model_bytes(tuned) == model_bytes(in(Precision::kInt8Pairs, *model)));
+    EXPECT_TRUE(*model_bytes(tuned) == *model_bytes(tuned_in(Precision::kInt8Pairs, *model)));
+    EXPECT_FALSE(*model_bytes(tuned) == *model_bytes(in(Precision::kInt8Pairs, *model)));
   }
 }
 
