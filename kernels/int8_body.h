@@ -18,8 +18,17 @@ typedef uint8_t UnsignedBytes __attribute__((vector_size(kLanes)));
 typedef uint8_t LooseUnsigned __attribute__((vector_size(kLanes), aligned(1), may_alias));
 constexpr uint32_t kRegisters = 64 / kLanes;  // of sums: 64 columns
 
+// GCC 12 takes a conversion of bytes apart where the instruction set has one.
 inline IntLanes widened(const int8_t* from) {
+#if defined(__AVX512F__)
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return reinterpret_cast<IntLanes>(_mm512_cvtepi8_epi32(bytes));
+#elif defined(__AVX2__)
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  return reinterpret_cast<IntLanes>(_mm256_cvtepi8_epi32(bytes));
+#else
   return __builtin_convertvector(*reinterpret_cast<const LooseBytes*>(from), IntLanes);
+#endif
 }
 
 // x: [inputs], inputs a multiple of 64 -> q [inputs]

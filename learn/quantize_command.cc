@@ -3,6 +3,7 @@
 // trained on in that precision before, if it is told to.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -86,8 +87,24 @@ double loss_of(const Evaluation& before, const Evaluation& after) {
   return loss;
 }
 
-nlohmann::json to_json(const Evaluation& e) {
+// Of the log of the median: root mean square of what rounding moved it by, over its standard
+// deviation.
+double rms_over_sd(const Evaluation& before, const Evaluation& after) {
+  double sum = 0, squares = 0, errors = 0;
+  for (size_t i = 0; i < before.scored.size(); ++i) {
+    const double truth = std::log(before.scored[i].predicted_s);
+    sum += truth;
+    squares += truth * truth;
+    errors += std::pow(std::log(after.scored[i].predicted_s) - truth, 2);
+  }
+  const auto jobs = static_cast<double>(before.scored.size());
+  const double variance = squares / jobs - std::pow(sum / jobs, 2);
+  return errors > 0 ? std::sqrt(errors / jobs / variance) : 0;
+}
+
+nlohmann::json to_json(const Evaluation& e, const Evaluation& before) {
   return {{"backend", e.backend},
+          {"rms_over_sd", rms_over_sd(before, e)},
           {"jobs", e.auspex.jobs},
           {"accuracy", e.auspex.accuracy},
           {"mae_h", e.auspex.mae_h},
@@ -96,10 +113,11 @@ nlohmann::json to_json(const Evaluation& e) {
           {"requested_hours_ratio", e.requested_hours_ratio}};
 }
 
-void print_row(const Evaluation& e, const char* tuned = "") {
-  std::printf("%-22s %8llu %9.4f %8.3f %8.4f %8.4f %8.4f %9.3f\n", (e.backend + tuned).c_str(),
-              static_cast<unsigned long long>(e.auspex.jobs), e.auspex.accuracy, e.auspex.mae_h,
-              e.applied[0].jobs, e.applied[1].jobs, e.applied[2].jobs, e.requested_hours_ratio);
+void print_row(const Evaluation& e, const Evaluation& before, const char* tuned = "") {
+  std::printf("%-22s %8llu %9.4f %8.3f %8.4f %8.4f %8.4f %9.3f %7.4f\n",
+              (e.backend + tuned).c_str(), static_cast<unsigned long long>(e.auspex.jobs),
+              e.auspex.accuracy, e.auspex.mae_h, e.applied[0].jobs, e.applied[1].jobs,
+              e.applied[2].jobs, e.requested_hours_ratio, rms_over_sd(before, e));
 }
 
 struct Comparison {
@@ -112,24 +130,24 @@ struct Comparison {
 
 void print(const Comparison& c, const Options& options) {
   if (options.json) {
-    nlohmann::json json = {{"before", to_json(c.before)},
-                           {"after", to_json(c.tuned ? *c.tuned : c.rounded)},
+    nlohmann::json json = {{"before", to_json(c.before, c.before)},
+                           {"after", to_json(c.tuned ? *c.tuned : c.rounded, c.before)},
                            {"loss", c.loss},
                            {"most_loss", options.most_loss},
                            {"written", c.accepted}};
     if (c.tuned) {
-      json["untuned"] = to_json(c.rounded);
+      json["untuned"] = to_json(c.rounded, c.before);
       json["untuned"]["loss"] = loss_of(c.before, c.rounded);
       json["tuned_on"] = c.tuned_on;
     }
     std::puts(json.dump().c_str());
     return;
   }
-  std::printf("%-22s %8s %9s %8s %8s %8s %8s %9s\n", "", "jobs", "accuracy", "mae h", "p90", "p95",
-              "p99", "requested");
-  print_row(c.before);
-  print_row(c.rounded);
-  if (c.tuned) print_row(*c.tuned, " tuned");
+  std::printf("%-22s %8s %9s %8s %8s %8s %8s %9s %7s\n", "", "jobs", "accuracy", "mae h", "p90",
+              "p95", "p99", "requested", "rms/sd");
+  print_row(c.before, c.before);
+  print_row(c.rounded, c.before);
+  if (c.tuned) print_row(*c.tuned, c.before, " tuned");
   if (c.tuned) {
     std::printf("untuned it costs %.4f; tuned on %zu jobs, ", loss_of(c.before, c.rounded),
                 c.tuned_on);
