@@ -47,16 +47,17 @@ inline float quantize(const float* x, uint32_t inputs, uint32_t steps, uint8_t* 
   return largest / most_steps;
 }
 
-// q: [inputs] -> y [width]
-inline void sparse(const Int8Layer& layer, const uint8_t* q, float scale, void*, float* y) {
+// The rows in place [count], or the first `count` of all; q: [inputs] -> y [width]
+template <bool kListed>
+inline void add_weights(const Int8Layer& layer, const uint32_t* place, uint32_t count,
+                        const uint8_t* q, float scale, float* y) {
   for (uint32_t j = 0; j < layer.width; j += 64) {  // [0, width)
     IntLanes sum[kRegisters] = {};
-    const int8_t* row = layer.rows + j;
-    for (uint32_t i = 0; i < layer.inputs; ++i, row += layer.width) {
-      if (q[i] == 0) continue;
-      for (uint32_t k = 0; k < kRegisters; ++k) {
-        sum[k] += int32_t{q[i]} * widened(row + k * kLanes);
-      }
+    for (uint32_t n = 0; n < count; ++n) {
+      const uint32_t i = kListed ? place[n] : n;
+      const int8_t* row = layer.rows + size_t{i} * layer.width + j;
+      const int32_t factor = q[i];
+      for (uint32_t k = 0; k < kRegisters; ++k) sum[k] += factor * widened(row + k * kLanes);
     }
     int32_t placed[64];
     for (uint32_t k = 0; k < kRegisters; ++k) {
@@ -70,12 +71,23 @@ inline void sparse(const Int8Layer& layer, const uint8_t* q, float scale, void*,
   }
 }
 
+// q: [inputs] -> y [width]
+inline void sparse(const Int8Layer& layer, const uint8_t* q, float scale, void* work, float* y) {
+  auto* place = static_cast<uint32_t*>(work);
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < layer.inputs; ++i) {  // without a branch: half are zero, at random
+    place[count] = i;
+    count += q[i] != 0;
+  }
+  add_weights<true>(layer, place, count, q, scale, y);
+}
+
 // q: [samples][inputs] -> y [samples][width]
 inline void dense(const Int8Layer& layer, const uint8_t* q, const float* scale, uint32_t samples,
                   float* y) {
-  for (uint32_t s = 0; s < samples; ++s) {
-    const size_t sample = s;
-    sparse(layer, q + sample * layer.inputs, scale[s], nullptr, y + sample * layer.width);
+  for (size_t s = 0; s < samples; ++s) {
+    add_weights<false>(layer, nullptr, layer.inputs, q + s * layer.inputs, scale[s],
+                       y + s * layer.width);
   }
 }
 

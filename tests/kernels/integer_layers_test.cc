@@ -100,7 +100,7 @@ std::vector<uint8_t> random_bytes(size_t count, uint32_t most, double zeros, std
   std::vector<uint8_t> bytes(count);
   for (uint8_t& byte : bytes) {
     const bool zero = std::uniform_real_distribution<>()(random) < zeros;
-    byte = zero ? 0 : static_cast<uint8_t>(1 + random() % most);
+    byte = static_cast<uint8_t>(zero ? 0 : 1 + random() % most);
   }
   return bytes;
 }
