@@ -142,8 +142,10 @@ Engine engine_of(const ModelContent& content) {
 Engine paper_engine() {
   return engine_of(fixtures::random_model({512, 256, 128}, 1414, 5));
 }
-Engine pointer_engine() {
-  return engine_of(fixtures::random_pointer_model({256, 128}, 32, 1414, 5));
+Engine pointer_engine(Precision precision = Precision::kFp32) {
+  ModelContent content = fixtures::random_pointer_model({256, 128}, 32, 1414, 5);
+  content.precisions = precisions_of(precision, content.layers.size());
+  return engine_of(content);
 }
 
 // One of 2,000 users' submissions, a different one each time.
@@ -190,6 +192,27 @@ void whole_decision(benchmark::State& state, const Engine& engine, const JobHist
 }
 BENCHMARK_CAPTURE(whole_decision, paper, paper_engine(), no_jobs());
 BENCHMARK_CAPTURE(whole_decision, pointer, pointer_engine(), million_jobs());
+BENCHMARK_CAPTURE(whole_decision, pointer_int8, pointer_engine(Precision::kInt8), million_jobs());
+
+void cold_decision(benchmark::State& state, const Engine& engine, const JobHistory& history) {
+  std::vector<uint64_t> other((96 << 20) / sizeof(uint64_t));
+  std::vector<double> calls_us;
+  uint64_t number = kPastJobs;
+  for (auto _ : state) {
+    const Submission submission = submission_of(++number);
+    for (uint64_t& word : other) ++word;
+    benchmark::ClobberMemory();
+    const auto start = std::chrono::steady_clock::now();
+    benchmark::DoNotOptimize(engine.decide(submission, &history));
+    const std::chrono::duration<double, std::micro> call = std::chrono::steady_clock::now() - start;
+    calls_us.push_back(call.count());
+    state.SetIterationTime(call.count() * 1e-6);
+  }
+  state.counters["p50_us"] = quantile_us(calls_us, .50);
+}
+BENCHMARK_CAPTURE(cold_decision, pointer_int8, pointer_engine(Precision::kInt8), million_jobs())
+    ->UseManualTime()
+    ->Iterations(300);
 
 // The parts of the pointer network's decision.
 void view(benchmark::State& state) {
