@@ -105,6 +105,7 @@ Result<Engine> make_engine(const Options& options, Words& warnings) {
     warnings.push_back("no model: " + predictor.error().message);
     return Engine(std::move(*config), nullptr);
   }
+  if (config->backend != Backend::kAuto) return Engine(std::move(*config), std::move(*predictor));
   // As the daemon computes, which may differ from another way in the last digits.
   auto fastest = (*predictor)->by_fastest_routes();
   if (!fastest) return fastest.error();

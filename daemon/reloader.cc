@@ -33,7 +33,7 @@ namespace {
 // Without a model there is nothing to measure; what cannot be measured is computed as it was.
 Loaded measured(Loaded loaded) {
   const RuntimePredictor* predictor = loaded.engine->predictor();
-  if (predictor == nullptr) return loaded;
+  if (predictor == nullptr || loaded.engine->config().backend != Backend::kAuto) return loaded;
   if (auto fastest = predictor->by_fastest_routes()) {
     loaded.engine = std::make_shared<Engine>(loaded.engine->config(), std::move(*fastest));
   } else {

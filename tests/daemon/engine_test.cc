@@ -167,6 +167,18 @@ TEST(Reloader, MeasuresWhatIsAlreadyServing) {
   EXPECT_GT(routes["512"]["us"], 0);
 }
 
+TEST(Reloader, MeasuresNothingForWhoWantsTheUsualWay) {
+  const TemporaryFolder folder;
+  write_site(folder, "hard", 30);
+  write_file(folder / "auspex.yaml",
+             fixtures::read_file(folder / "auspex.yaml") + "backend: cpu\n");
+  Reloader reloader(folder / "auspex.yaml");
+  reloader.request();
+  const auto loaded = next(reloader);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  EXPECT_EQ(loaded->engine->predictor()->routes(), nullptr);
+}
+
 TEST(Reloader, WithoutAModelThereIsNothingToMeasure) {
   Reloader reloader("/nonexistent");
   reloader.measure(std::make_shared<Engine>(Config{}, nullptr));
