@@ -27,6 +27,7 @@ struct Options {
   std::vector<uint32_t> batches;
   std::string model, svg, onnxruntime;
   uint64_t trials = 1000;
+  uint32_t threads = 1;
   double row_s = 0.3;
   bool all = false, no_peers = false, json = false;
 
@@ -52,6 +53,10 @@ void declare(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"warm", "cold"}));
   app.add_option("--trials", options.trials, "calls of a row, cold ones at most 200")
       ->check(CLI::Range(uint64_t{1}, uint64_t{10'000'000}))
+      ->capture_default_str();
+  app.add_option("--threads", options.threads,
+                 "that share a large batch; others' libraries use one")
+      ->check(CLI::Range(1U, 1024U))
       ->capture_default_str();
   app.add_option("--row-seconds", options.row_s, "after these a row has fewer trials")
       ->check(CLI::Range(0.001, 3600.0))
@@ -134,6 +139,7 @@ class Bench {
     choice.gather = options_.asked(options_.inputs, "gather");
     choice.dense = options_.asked(options_.inputs, "dense") && model->pointer() == nullptr;
     choice.every_dense = options_.all;
+    choice.threads = options_.threads;
     Result<Contestants> contestants = own_contestants(model, choice);
     if (!contestants) return contestants.error();
     const std::vector<uint32_t> hidden = hidden_of(*model);
@@ -232,8 +238,8 @@ int run(const Options& options) {
 int bench(const Words& words) {
   Options options;
   CLI::App app(
-      "How long a prediction takes here, on every backend, beside the libraries of others. One\n"
-      "thread, random inputs that change on every call, contestants in turn.",
+      "How long a prediction takes here, on every backend, beside the libraries of others.\n"
+      "Random inputs that change on every call, contestants in turn.",
       "auspex bench");
   declare(app, options);
   if (const auto code = parse_words(app, words)) return *code;

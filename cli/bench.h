@@ -64,7 +64,4 @@ std::vector<BenchRow> take_turns(Contestants& contestants, const std::string& hi
                                  const std::function<void(double share)>& step,
                                  const std::function<void(const std::string&)>& remark);
 
-// values: not empty; reordered.
-double quantile(std::vector<double>& values, double level);
-
 }  // namespace auspex::cli

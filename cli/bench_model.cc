@@ -35,8 +35,8 @@ double bytes_per_weight(Precision precision, bool packed) {
       return 1;
     case Precision::kInt4:
       return packed ? 0.5 : 1;
-    case Precision::kInt8Pairs:  // half of the weights, and two bits for where each is
-      return packed ? 0.625 : 1;
+    case Precision::kInt8Pairs:  // half of the weights, and half a byte for where each is
+      return packed ? 0.75 : 1;
   }
   return 0;
 }
@@ -65,24 +65,6 @@ Result<std::shared_ptr<const ModelFile>> random_model(const std::vector<uint32_t
   content.layers.push_back(
       random_layer(inputs, kOutputCount, false, 1 / std::sqrt(active), random));
   return ModelFile::of(content);
-}
-
-std::vector<EncodedJob> random_jobs(const ModelFile& model) {
-  const ModelContent content = model.content();
-  std::mt19937 random(kSeed);
-  std::normal_distribution<float> normal;
-  std::vector<EncodedJob> jobs(kBenchJobs);
-  for (EncodedJob& job : jobs) {
-    for (const ModelContent::Field& field : content.fields) {
-      if (!field.rows.empty()) {
-        job.rows[job.row_count++] = field.rows[random() % field.rows.size()].second;
-      } else if (field.missing_row >= 0) {
-        job.rows[job.row_count++] = static_cast<uint32_t>(field.missing_row);
-      }
-    }
-    for (float& number : job.numbers) number = normal(random);
-  }
-  return jobs;
 }
 
 std::string hidden_text(const std::vector<uint32_t>& hidden) {

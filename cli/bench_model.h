@@ -16,7 +16,6 @@ Result<std::shared_ptr<const ModelFile>> random_model(const std::vector<uint32_t
 
 // Inputs of any batch: each call takes the next ones.
 inline constexpr size_t kBenchJobs = 16'384;
-std::vector<EncodedJob> random_jobs(const ModelFile& model);
 
 // "512-256-128"
 std::string hidden_text(const std::vector<uint32_t>& hidden);

@@ -2,11 +2,11 @@
 #include "cli/bench_own.h"
 
 #include <algorithm>
-#include <random>
 #include <set>
 
 #include "cli/bench_model.h"
 #include "kernels/network.h"
+#include "kernels/samples.h"
 #include "shared/prediction.h"
 
 namespace auspex::cli {
@@ -45,12 +45,7 @@ class PaperNetwork final : public Contestant {
   PaperNetwork(BenchLabel label, uint64_t bytes, NetworkHandle network, Jobs jobs)
       : Contestant(std::move(label), bytes), network_(std::move(network)), jobs_(std::move(jobs)) {}
 
-  // For batches alone: a single sample's rows are skipped whatever the plan says.
-  void always_skips() { always_skips_ = true; }
-
-  bool takes(uint32_t batch) const override {
-    return batch == 1 ? !always_skips_ : label().sparsity != "rows";
-  }
+  bool takes(uint32_t batch) const override { return batch == 1 || label().sparsity != "rows"; }
 
   Result<std::vector<double>> run(const CallRound& round) override {
     outputs_.resize(size_t{round.batch} * kOutputCount);
@@ -68,27 +63,13 @@ class PaperNetwork final : public Contestant {
   Jobs jobs_;
   std::vector<float> outputs_;
   size_t next_ = 0;
-  bool always_skips_ = false;
 };
 
 // From the inputs to the points of the distribution.
 class PointerNetwork final : public Contestant {
  public:
   PointerNetwork(BenchLabel label, NetworkHandle network, Jobs jobs)
-      : Contestant(std::move(label)), network_(std::move(network)), jobs_(std::move(jobs)) {
-    std::mt19937 random(7);
-    std::normal_distribution<float> normal;
-    views_.resize(64);
-    for (HistoryView& view : views_) {
-      view = {};
-      view.log_limit_s = 11;
-      for (size_t i = 0; i < kItems; ++i) {
-        view.log_s[i] = 7 + normal(random);
-        for (float& input : view.item[i]) input = normal(random);
-      }
-      for (float& number : view.number) number = normal(random);
-    }
-  }
+      : Contestant(std::move(label)), network_(std::move(network)), jobs_(std::move(jobs)) {}
 
   bool takes(uint32_t batch) const override { return batch == 1; }
 
@@ -105,7 +86,7 @@ class PointerNetwork final : public Contestant {
  private:
   NetworkHandle network_;
   Jobs jobs_;
-  std::vector<HistoryView> views_;
+  std::vector<HistoryView> views_ = sample_views(64);
   Mixture mixture_;
   MixturePoints points_;
   size_t next_ = 0;
@@ -114,13 +95,15 @@ class PointerNetwork final : public Contestant {
 // What is made of one backend.
 class Maker {
  public:
-  Maker(std::shared_ptr<const ModelFile> model, Contestants& out)
+  Maker(std::shared_ptr<const ModelFile> model, uint32_t threads, Contestants& out)
       : model_(std::move(model)),
-        jobs_(std::make_shared<const std::vector<EncodedJob>>(random_jobs(*model_))),
+        threads_(threads),
+        jobs_(std::make_shared<const std::vector<EncodedJob>>(sample_jobs(*model_, kBenchJobs))),
         out_(out) {}
 
   Status add(const AvailableBackend& backend, bool skip, bool dense) {
-    const Result<NetworkHandle> network = load_network(model_, Plan{backend.name, skip, dense});
+    const Result<NetworkHandle> network =
+        load_network(model_, Plan{backend.name, skip, dense, threads_});
     if (!network) return network.error();
     const bool pairs = backend.precision == Precision::kInt8Pairs;
     BenchLabel label{"auspex", set_of(backend),
@@ -132,18 +115,16 @@ class Maker {
       return Done{};
     }
     const bool packed = label.backend == "vnni";
-    const bool integers = needs_relu_before(backend.precision);
     const auto precisions = precisions_of(backend.precision, model_->layers().size());
     const uint64_t bytes =
         backend.name == kReference ? 0 : bytes_of(*model_, precisions, packed, skip, dense);
-    auto made = std::make_unique<PaperNetwork>(std::move(label), bytes, *network, jobs_);
-    if (integers && !packed && !skip && !dense) made->always_skips();
-    out_.push_back(std::move(made));
+    out_.push_back(std::make_unique<PaperNetwork>(std::move(label), bytes, *network, jobs_));
     return Done{};
   }
 
  private:
   std::shared_ptr<const ModelFile> model_;
+  uint32_t threads_;
   Jobs jobs_;
   Contestants& out_;
 };
@@ -163,7 +144,7 @@ Status check_backends(const std::vector<std::string>& wanted) {
 Result<Contestants> own_contestants(const std::shared_ptr<const ModelFile>& model,
                                     const OwnChoice& choice) {
   Contestants contestants;
-  Maker maker(model, contestants);
+  Maker maker(model, choice.threads, contestants);
   std::set<Precision> dense_ones;
   for (const AvailableBackend& backend : chosen(choice.backends)) {
     const bool reference = backend.name == kReference;

@@ -11,6 +11,7 @@ struct OwnChoice {
   std::vector<std::string> backends;  // "int8-vnni", "vnni" or "int8"; none: all
   bool gather = true, dense = true;
   bool every_dense = false;  // not the fastest set of each precision alone
+  uint32_t threads = 1;      // that share a large batch
 };
 
 // Errors: a backend that does not run here, and those that do.

@@ -103,12 +103,6 @@ class Contest {
 
 }  // namespace
 
-double quantile(std::vector<double>& values, double level) {
-  const auto place = static_cast<std::ptrdiff_t>(level * static_cast<double>(values.size() - 1));
-  std::nth_element(values.begin(), values.begin() + place, values.end());
-  return values[static_cast<size_t>(place)];
-}
-
 std::vector<BenchRow> take_turns(Contestants& contestants, const std::string& hidden,
                                  const BenchPace& pace,
                                  const std::function<void(double share)>& step,

@@ -2,6 +2,8 @@
 // The first layer as the paper computes it: the one-hot is a vector of numbers, and all rows are
 // multiplied. For comparison: it reads a thousand times the bytes.
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "kernels/layer.h"
 #include "kernels/number_rows.h"
@@ -23,14 +25,14 @@ class DenseInput final : public FirstLayer {
     for (size_t k = 0; k < jobs.size(); ++k) {
       float* x = s.one_hot.data() + k * inputs;
       for (uint32_t i = 0; i < jobs[k].row_count; ++i) x[jobs[k].rows[i]] = 1;
-      if (apart_) continue;
+      if (numbers_) continue;
       float* numbers = std::copy(jobs[k].numbers.begin(), jobs[k].numbers.end(), x + one_hot_);
       std::copy(history.begin(), history.end(), numbers);
     }
     layer_->run(s.one_hot.data(), static_cast<uint32_t>(jobs.size()), s, y);
-    if (!apart_) return;
+    if (!numbers_) return;
     for (size_t k = 0; k < jobs.size(); ++k, y += width()) {
-      numbers_.add(jobs[k], history, s, functions_.fp32, y);
+      numbers_->add(jobs[k], history, s, functions_.fp32, y);
       if (relu_) functions_.fp32.relu(y, width());
     }
   }
@@ -45,10 +47,10 @@ class DenseInput final : public FirstLayer {
       : FirstLayer(rows->width()),
         functions_(functions),
         one_hot_(layer.inputs - dense_rows),
-        apart_(apart),
         relu_(layer.relu),
-        layer_(std::move(rows)),
-        numbers_(layer, dense_rows, layer_->width()) {}
+        layer_(std::move(rows)) {
+    if (apart) numbers_.emplace(layer, dense_rows, width());
+  }
 
   static LayerView one_hot_part(LayerView layer, uint32_t dense_rows) {
     layer.inputs -= dense_rows;
@@ -58,9 +60,9 @@ class DenseInput final : public FirstLayer {
 
   const Functions functions_;
   uint32_t one_hot_;
-  bool apart_, relu_;
+  bool relu_;
   std::unique_ptr<const Layer> layer_;
-  NumberRows numbers_;
+  std::optional<NumberRows> numbers_;  // those that are apart
 };
 
 }  // namespace

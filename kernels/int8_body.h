@@ -106,7 +106,8 @@ inline void gather(const int8_t* const* rows, uint32_t count, const float* scale
   }
 }
 
-const Int8Functions kFunctions = {quantize, sparse, dense, gather, nullptr, nullptr, nullptr};
+const Int8Functions kFunctions = {quantize, sparse,  dense,   false,
+                                  gather,   nullptr, nullptr, nullptr};
 
 }  // namespace
 }  // namespace auspex

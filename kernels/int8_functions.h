@@ -72,6 +72,7 @@ struct Int8Functions {
   float (*quantize)(const float* x, uint32_t inputs, uint32_t steps, uint8_t* q);
   SparseFunction sparse;
   DenseFunction dense;
+  bool reads_tiles;  // dense does, and not rows
 
   // y [width] = bias + scales * sum_k rows[k][0..width), columns as they come; count at most
   // kMostGathered.

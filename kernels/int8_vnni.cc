@@ -144,7 +144,7 @@ void gather(const int8_t* const* rows, uint32_t count, const float* scales, cons
 
 }  // namespace
 
-const Int8Functions kInt8Vnni = {quantize,         sparse,          dense,           gather,
-                                 vnni_int4_sparse, vnni_int4_dense, vnni_pairs_dense};
+const Int8Functions kInt8Vnni = {quantize, sparse,           dense,           true,
+                                 gather,   vnni_int4_sparse, vnni_int4_dense, vnni_pairs_dense};
 
 }  // namespace auspex

@@ -19,20 +19,19 @@ class IntLayer final : public Layer {
     scales_ = padded_floats(weights.scales, width());
     bias_ = padded_floats({layer.bias, layer.outputs}, width());
     if (layer.precision == Precision::kInt4 && functions.int4_dense) {
-      sparse_ = functions.int4_sparse;
+      sparse_ = skip ? functions.int4_sparse : nullptr;
       dense_ = functions.int4_dense;
-      rows_ = int4_rows(weights, inputs, width());
+      if (sparse_) rows_ = int4_rows(weights, inputs, width());
       tiles_ = int4_tiles(weights, inputs, width());
     } else if (layer.precision == Precision::kInt8Pairs && functions.pairs_dense) {
       dense_ = functions.pairs_dense;
       tiles_ = pair_tiles(weights, inputs, width());
     } else {
-      sparse_ = functions.sparse;
+      sparse_ = skip ? functions.sparse : nullptr;
       dense_ = functions.dense;
-      rows_ = int8_rows(weights, inputs, width());
-      tiles_ = int8_tiles(weights, inputs, width());
+      if (sparse_ || !functions.reads_tiles) rows_ = int8_rows(weights, inputs, width());
+      if (functions.reads_tiles) tiles_ = int8_tiles(weights, inputs, width());
     }
-    skip_ = skip && sparse_;
     view_ = {inputs,        width(),        layer.relu,  rows_.data(),
              tiles_.data(), scales_.data(), bias_.data()};
   }
@@ -43,7 +42,7 @@ class IntLayer final : public Layer {
       s.scale[k] = functions_.quantize(x + first, inputs(), steps_, s.q.data() + first);
       if (!std::isfinite(s.scale[k])) s.lost[k] = true;
     }
-    if (samples == 1 && skip_) {
+    if (samples == 1 && sparse_) {
       sparse_(view_, s.q.data(), s.scale[0], s.work.data(), y);
     } else {
       dense_(view_, s.q.data(), s.scale.data(), samples, y);
@@ -57,9 +56,8 @@ class IntLayer final : public Layer {
 
   const Int8Functions& functions_;
   uint32_t steps_;
-  SparseFunction sparse_ = nullptr;
+  SparseFunction sparse_ = nullptr;  // none: a single sample's rows are all read
   DenseFunction dense_ = nullptr;
-  bool skip_ = false;
   Packed<int8_t> rows_, tiles_;
   Packed<float> scales_, bias_;
   Int8Layer view_;

@@ -64,6 +64,7 @@ struct InstructionSet {
   std::string_view name;
   bool runs;
   Functions functions;
+  bool for_integers = false;  // for floats it has what the next slower one has
 };
 
 // The fastest first.
@@ -72,7 +73,7 @@ std::vector<InstructionSet> all_sets() {
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
-  return {{"vnni", vnni, {kFp32Avx512, kInt8Vnni}},
+  return {{"vnni", vnni, {kFp32Avx512, kInt8Vnni}, true},
           {"avx512", avx512, {kFp32Avx512, kInt8Avx512}},
           {"avx2", avx2, {kFp32Avx2, kInt8Avx2}},
           {"portable", true, {kFp32Portable, kInt8Portable}}};
@@ -80,9 +81,8 @@ std::vector<InstructionSet> all_sets() {
 
 constexpr std::string_view kReference = "reference";
 
-// Whether the set has something for the precision that the next slower one has not.
 bool differs(const InstructionSet& set, Precision precision) {
-  return set.name != "vnni" || needs_relu_before(precision);
+  return !set.for_integers || needs_relu_before(precision);
 }
 
 std::string name_of(std::string_view precision, const InstructionSet& set) {
@@ -101,7 +101,7 @@ Result<Choice> choice_of(std::string_view backend, const std::vector<Instruction
       model.layers(), [](const LayerView& layer) { return needs_relu_before(layer.precision); });
   for (const InstructionSet& set : sets) {
     if (!set.runs) continue;
-    const bool useful = integers || differs(set, Precision::kFp32);
+    const bool useful = integers || !set.for_integers;
     if (backend == set.name || (backend == "auto" && useful)) return Choice{&set, {}};
     for (size_t i = 0; i < kPrecisionNames.size(); ++i) {
       const auto precision = static_cast<Precision>(i);
@@ -141,7 +141,7 @@ std::vector<std::string> available_backends(Precision precision) {
 std::vector<std::string> instruction_sets(bool integers) {
   std::vector<std::string> names;
   for (const InstructionSet& set : all_sets()) {
-    const bool useful = integers || differs(set, Precision::kFp32);
+    const bool useful = integers || !set.for_integers;
     if (set.runs && useful) names.emplace_back(set.name);
   }
   return names;

@@ -2,103 +2,60 @@
 #include "kernels/routes.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <random>
 #include <span>
 #include <utility>
+
+#include "kernels/samples.h"
+#include "shared/call_times.h"
 
 namespace auspex {
 namespace {
 
 // Source: ours. A route is measured for about as long as this at each size, in so many rounds.
-constexpr double kRoundUs = 700;
-constexpr int kRounds = 3, kLeastTrials = 2, kMostTrials = 25;
+constexpr double kRoundS = 700e-6;
+constexpr int kRounds = 3;
+constexpr uint64_t kMostTrials = 25;
 // What is not twice as fast, and saves less, is not worth that a restart or a dry run predicts
 // another last digit.
 constexpr double kWorthIt = 0.5, kWorthUs = 5;
 // What is so much slower than the usual one at one size is not measured at larger ones.
 constexpr double kHopeless = 4;
 
-// Jobs that no cache expects, and a full history.
-struct Samples {
-  std::vector<EncodedJob> jobs;
-  HistoryView view{};
-
-  explicit Samples(const ModelFile& model) : jobs(kRoutedBatches.back()) {
-    std::mt19937 random(1);
-    std::uniform_real_distribution<float> number(-1, 1);
-    const uint32_t rows = model.layers().front().inputs - model.dense_inputs();
-    for (EncodedJob& job : jobs) {
-      job.row_count = rows > 0 ? kCategoryCount : 0;
-      for (uint32_t i = 0; i < job.row_count; ++i) {
-        job.rows[i] = static_cast<uint32_t>(random() % rows);
-      }
-      for (float& value : job.numbers) value = number(random);
-    }
-    view.log_limit_s = kLongestLogS;
-    view.log_s.fill(kLongestLogS / 2);
-    for (auto& item : view.item) {
-      for (float& value : item) value = number(random);
-    }
-    for (float& value : view.number) value = number(random);
-  }
-};
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 class Stopwatch {
  public:
-  Stopwatch(const Network& network, bool pointer, const Samples& samples)
-      : network_(network), pointer_(pointer), samples_(samples), outputs_(outputs_of(samples)) {}
+  explicit Stopwatch(const ModelFile& model)
+      : pointer_(model.pointer() != nullptr),
+        jobs_(sample_jobs(model, kRoutedBatches.back())),
+        views_(sample_views(pointer_ ? kViews : 0)),
+        outputs_(jobs_.size() * kOutputCount) {}
 
-  // The median of the round that others disturbed least.
-  double batch_us(size_t batch) {
-    answer(batch);  // brings the weights into the caches
-    double least = round_us(batch);
-    for (int round = 1; round < kRounds; ++round) least = std::min(least, round_us(batch));
+  // Of a pointer network that of a single job. The median of the round that others disturbed least.
+  double batch_us(const Network& network, size_t batch) {
+    const CallRound round = {static_cast<uint32_t>(batch), false, kMostTrials, kRoundS};
+    double least = INFINITY;
+    for (int i = 0; i < kRounds; ++i) {
+      std::vector<double> times_us = call_times(
+          round, [&] { next_ = next_ + 2 * batch > jobs_.size() ? 0 : next_ + batch; },
+          [&] { answer(network, batch); });
+      least = std::min(least, quantile(times_us, 0.5));
+    }
     return least;
   }
 
  private:
-  double round_us(size_t batch) {
-    using Clock = std::chrono::steady_clock;
-    const auto us = [](auto span) {
-      return std::chrono::duration<double, std::micro>(span).count();
-    };
-    std::vector<double> trials;
-    const auto begin = Clock::now();
-    for (int i = 0; i < kMostTrials; ++i) {
-      const auto start = Clock::now();
-      if (i >= kLeastTrials && us(start - begin) > kRoundUs) break;
-      answer(batch);
-      trials.push_back(us(Clock::now() - start));
-    }
-    return median(std::move(trials));
-  }
-
-  static size_t outputs_of(const Samples& samples) { return samples.jobs.size() * kOutputCount; }
-
-  void answer(size_t batch) {
-    if (!pointer_) {
-      next_ = next_ + batch > samples_.jobs.size() ? 0 : next_;
-      network_.predict(std::span(samples_.jobs).subspan(next_, batch), outputs_.data());
-      next_ += batch;
-      return;
-    }
-    for (size_t i = 0; i < batch; ++i) {
-      next_ = (next_ + 1) % samples_.jobs.size();
-      network_.mix({&samples_.jobs[next_], &samples_.view}, mixture_);
+  void answer(const Network& network, size_t batch) {
+    if (pointer_) {
+      network.mix({&jobs_[next_], &views_[next_ % kViews]}, mixture_);
+    } else {
+      network.predict(std::span(jobs_).subspan(next_, batch), outputs_.data());
     }
   }
 
-  const Network& network_;
+  static constexpr size_t kViews = 16;
   bool pointer_;
-  const Samples& samples_;
+  std::vector<EncodedJob> jobs_;
+  std::vector<HistoryView> views_;
   size_t next_ = 0;
   std::vector<float> outputs_;
   Mixture mixture_;
@@ -151,14 +108,13 @@ std::vector<Plan> plans_of(const ModelFile& model) {
 }  // namespace
 
 Result<Routes> Routes::measure(const std::shared_ptr<const ModelFile>& model) {
-  const Samples samples(*model);
+  Stopwatch stopwatch(*model);
   const bool pointer = model->pointer() != nullptr;
   const std::vector<Plan> plans = plans_of(*model);
   Routes routes;
   for (const Plan& plan : plans) {
     const auto network = load_network(model, plan);
     if (!network) return network.error();
-    Stopwatch stopwatch(**network, pointer, samples);
     Route route = {std::string((*network)->backend()), plan.skip_rows, {}};
     bool in_turn = pointer;
     for (size_t i = 0; i < kRoutedBatches.size(); ++i) {
@@ -166,7 +122,7 @@ Result<Routes> Routes::measure(const std::shared_ptr<const ModelFile>& model) {
         route.batch_us[i] = route.batch_us[0] * static_cast<double>(kRoutedBatches[i]);
         continue;
       }
-      route.batch_us[i] = stopwatch.batch_us(kRoutedBatches[i]);
+      route.batch_us[i] = stopwatch.batch_us(**network, kRoutedBatches[i]);
       const double usual = routes.measured.empty() ? INFINITY : routes.measured[0].batch_us[i];
       in_turn |= route.batch_us[i] > kHopeless * usual;
     }

@@ -13,6 +13,7 @@
 #include "learn/learning_rate.h"
 #include "learn/network.h"
 #include "learn/rounded_layer.h"
+#include "learn/torch_error.h"
 
 namespace auspex {
 namespace {
@@ -72,11 +73,6 @@ class FoldedNetworkImpl : public torch::nn::Module {
   std::vector<Precision> precisions_;  // Shape: [layers]
 };
 TORCH_MODULE(FoldedNetwork);
-
-Error failed(const std::exception& failure) {
-  const std::string text = failure.what();
-  return Error{"tuning: " + text.substr(0, text.find('\n'))};
-}
 
 }  // namespace
 
@@ -178,7 +174,7 @@ Result<MlpTuner> MlpTuner::resume(const Vocabulary& vocabulary, const ModelConte
   try {
     return MlpTuner(std::make_unique<Work>(vocabulary, content, options));
   } catch (const std::exception& failure) {
-    return failed(failure);
+    return torch_error("tuning", failure);
   }
 }
 
@@ -188,7 +184,7 @@ Status MlpTuner::imitate(std::span<const HistoryJob> jobs,
   try {
     return work_->imitate(jobs, progress);
   } catch (const std::exception& failure) {
-    return failed(failure);
+    return torch_error("tuning", failure);
   }
 }
 
@@ -196,7 +192,7 @@ Result<std::vector<float>> MlpTuner::predict(std::span<const HistoryJob> jobs) c
   try {
     return floats_of(work_->outputs(work_->read(jobs)));
   } catch (const std::exception& failure) {
-    return failed(failure);
+    return torch_error("tuning", failure);
   }
 }
 

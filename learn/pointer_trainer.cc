@@ -13,6 +13,7 @@
 #include "learn/average_weights.h"
 #include "learn/learning_rate.h"
 #include "learn/pointer_network.h"
+#include "learn/torch_error.h"
 #include "shared/mixture.h"
 
 namespace auspex {
@@ -70,11 +71,6 @@ class View {
 template <typename Index>
 torch::Tensor indices(const Index* begin, const Index* end) {
   return torch::tensor(std::vector<int64_t>(begin, end), torch::kInt64);
-}
-
-Error failed(const std::exception& failure) {
-  const std::string text = failure.what();
-  return Error{"training: " + text.substr(0, text.find('\n'))};
 }
 
 }  // namespace
@@ -274,7 +270,7 @@ Result<PointerTrainer> PointerTrainer::resume(const Vocabulary& vocabulary,
     work->take_over(content);
     return PointerTrainer(std::move(work));
   } catch (const std::exception& failure) {
-    return failed(failure);
+    return torch_error("training", failure);
   }
 }
 
@@ -284,7 +280,7 @@ Status PointerTrainer::fit(const Examples& examples,
   try {
     return work_->fit(examples, progress);
   } catch (const std::exception& failure) {
-    return failed(failure);
+    return torch_error("training", failure);
   }
 }
 
@@ -293,7 +289,7 @@ Status PointerTrainer::imitate(const Examples& examples,
   try {
     return work_->imitate(examples, progress);
   } catch (const std::exception& failure) {
-    return failed(failure);
+    return torch_error("training", failure);
   }
 }
 
@@ -301,7 +297,7 @@ Status PointerTrainer::refine(const Examples& examples, std::vector<uint32_t> pi
   try {
     return work_->refine(examples, std::move(picked));
   } catch (const std::exception& failure) {
-    return failed(failure);
+    return torch_error("training", failure);
   }
 }
 
@@ -310,7 +306,7 @@ Result<double> PointerTrainer::loss(const Examples& examples,
   try {
     return work_->loss(examples, picked);
   } catch (const std::exception& failure) {
-    return failed(failure);
+    return torch_error("training", failure);
   }
 }
 
@@ -319,7 +315,7 @@ Status PointerTrainer::mix(const Examples& examples, uint32_t place, Mixture& ou
     work_->mix(examples, place, out);
     return Done{};
   } catch (const std::exception& failure) {
-    return failed(failure);
+    return torch_error("training", failure);
   }
 }
 

@@ -15,6 +15,7 @@
 
 #include "learn/average_weights.h"
 #include "learn/network.h"
+#include "learn/torch_error.h"
 
 namespace auspex {
 namespace {
@@ -212,9 +213,8 @@ Result<TrainedNetwork> train_network(std::span<const HistoryJob> jobs, const Voc
     const Requests fit_examples = requests_of(fit, vocabulary);
     const Requests validation_examples = requests_of(validation, vocabulary);
     return Training(fit_examples, validation_examples, vocabulary, options, progress).run();
-  } catch (const std::exception& failure) {  // libtorch has no other way to report
-    const std::string text = failure.what();
-    return Error{"training: " + text.substr(0, text.find('\n'))};
+  } catch (const std::exception& failure) {
+    return torch_error("training", failure);
   }
 }
 

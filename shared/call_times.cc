@@ -47,4 +47,10 @@ std::vector<double> call_times(const CallRound& round, const std::function<void(
   return times_us;
 }
 
+double quantile(std::vector<double>& times, double level) {
+  const auto place = static_cast<std::ptrdiff_t>(level * static_cast<double>(times.size() - 1));
+  std::nth_element(times.begin(), times.begin() + place, times.end());
+  return times[static_cast<size_t>(place)];
+}
+
 }  // namespace auspex

@@ -25,4 +25,7 @@ struct CallRound {
 std::vector<double> call_times(const CallRound& round, const std::function<void()>& prepare,
                                const std::function<void()>& call);
 
+// times: not empty; their order is lost.
+double quantile(std::vector<double>& times, double level);
+
 }  // namespace auspex
