@@ -14,6 +14,7 @@ BUILD = os.environ['AUSPEX_BUILD_DIR']
 ARROWS = {
     'shared': set(),
     'ipc': {'shared'},
+    'graph': {'shared'},
     'kernels': {'shared'},
     'daemon': {'ipc', 'kernels', 'shared'},
     'plugin': {'ipc', 'shared'},

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/fuse.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace auspex {
+namespace {
+
+using Id = uint32_t;
+using Found = std::optional<Id>;
+
+class Fusing {
+ public:
+  explicit Fusing(std::vector<DraftNode>& drafts) : drafts_(drafts), readers_(drafts.size()) {
+    for (Id i = 0; i < drafts.size(); ++i) {
+      for (const Id input : drafts[i].inputs) readers_[input].push_back(i);
+    }
+  }
+
+  void run() {
+    for (Id i = 0; i < drafts_.size(); ++i) {
+      const std::string_view type = drafts_[i].type;
+      if (type == "Sigmoid") gate(i, Operator::kSilu);
+      if (type == "HardSigmoid") gate(i, Operator::kHardSwish);
+      if (type == "Erf") gelu(i);
+      if (type == "Sqrt") layer_norm(i);
+      if (type == "MatMul") bias(i);
+    }
+  }
+
+ private:
+  bool is(Found i, std::string_view type) const { return i && drafts_[*i].type == type; }
+
+  // The one that reads its result, if nobody else does.
+  Found only_reader(Found i) const {
+    if (!i || readers_[*i].size() != 1 || drafts_[*i].leaves) return {};
+    return readers_[*i][0];
+  }
+  Found only_input(Found i) const {
+    if (!i || drafts_[*i].inputs.size() != 1) return {};
+    return drafts_[*i].inputs[0];
+  }
+  bool reads(Found i, Id input) const {
+    if (!i) return false;
+    const std::vector<Id>& inputs = drafts_[*i].inputs;
+    return std::find(inputs.begin(), inputs.end(), input) != inputs.end();
+  }
+
+  // `last` does the work of the others, from x, which may be the model's input.
+  void become(Id last, Operator op, Found x, std::initializer_list<Found> others) {
+    DraftNode& whole = drafts_[last];
+    for (const Found other : others) {
+      if (!other || *other == last) continue;
+      whole.node.parameters += drafts_[*other].node.parameters;
+      drafts_[*other].gone = true;
+    }
+    whole.node.op = op;
+    whole.inputs.clear();
+    if (x) whole.inputs.push_back(*x);
+  }
+
+  // Of the patterns in which x goes in and as much comes out.
+  void take_whole(Id last, Operator op, Id x, std::initializer_list<Found> others) {
+    drafts_[last].node.input_elements = drafts_[x].node.output_elements;
+    become(last, op, x, others);
+  }
+
+  // x * f(x)
+  void gate(Id f, Operator op) {
+    const Found x = only_input(f), product = only_reader(f);
+    if (!x || !is(product, "Mul") || !reads(product, *x)) return;
+    if (drafts_[*product].inputs.size() == 2) take_whole(*product, op, *x, {f});
+  }
+
+  // x W + b
+  void bias(Id product) {
+    const Found sum = only_reader(product), x = only_input(product);
+    const OperatorNode& node = drafts_[product].node;
+    if (node.op != Operator::kDense || !is(sum, "Add") || node.shape.empty()) return;
+    if (drafts_[*sum].node.parameters != static_cast<uint64_t>(node.shape.back())) return;
+    drafts_[*sum].node.macs = node.macs;
+    drafts_[*sum].node.input_elements = node.input_elements;
+    become(*sum, Operator::kDense, x, {product});
+  }
+
+  // x (1 + erf(x / sqrt 2)) / 2, halved at the end or at the start
+  void gelu(Id erf) {
+    const Found scaled = only_input(erf), x = only_input(scaled);
+    const Found plus = only_reader(erf), product = only_reader(plus);
+    if (!x || only_reader(scaled) != erf || !is(plus, "Add") || !is(product, "Mul")) return;
+    if (reads(product, *x)) {
+      const Found half = only_reader(product);
+      const bool halved = is(half, "Mul") && drafts_[*half].inputs.size() == 1;
+      take_whole(halved ? *half : *product, Operator::kGelu, *x, {scaled, erf, plus, product});
+      return;
+    }
+    for (const Id half : drafts_[*product].inputs) {
+      if (half != *plus && only_input(half) == x && only_reader(half) == product) {
+        take_whole(*product, Operator::kGelu, *x, {scaled, erf, plus, half});
+        return;
+      }
+    }
+  }
+
+  // (x - mean) / sqrt(mean((x - mean)^2) + epsilon), times weights, plus biases
+  void layer_norm(Id root) {
+    const Found sum = only_input(root), variance = only_input(sum), square = only_input(variance);
+    const Found centred = only_input(square);
+    if (!is(sum, "Add") || !is(variance, "ReduceMean") || !is(centred, "Sub")) return;
+    const Found quotient = only_reader(root);
+    if (!is(quotient, "Div") || !reads(quotient, *centred)) return;
+    Found x, mean;
+    for (const Id input : drafts_[*centred].inputs) (is(input, "ReduceMean") ? mean : x) = input;
+    if (!x || !mean || only_input(mean) != x) return;
+    const Found scaled = only_reader(quotient);
+    const bool weighted = is(scaled, "Mul") && drafts_[*scaled].inputs.size() == 1;
+    const Found shifted = weighted ? only_reader(scaled) : Found();
+    const bool biased = is(shifted, "Add") && drafts_[*shifted].inputs.size() == 1;
+    const Id last = biased ? *shifted : weighted ? *scaled : *quotient;
+    take_whole(last, Operator::kLayerNorm, *x,
+               {mean, centred, square, variance, sum, root, quotient, biased ? scaled : Found()});
+  }
+
+  std::vector<DraftNode>& drafts_;
+  std::vector<std::vector<Id>> readers_;
+};
+
+}  // namespace
+
+void fuse(std::vector<DraftNode>& drafts) {
+  Fusing(drafts).run();
+}
+
+}  // namespace auspex

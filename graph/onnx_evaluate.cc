@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/onnx_values.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <numeric>
+#include <string_view>
+
+namespace auspex {
+namespace {
+
+using onnx::TensorProto;
+using Small = std::optional<SmallTensor>;
+
+bool is_float(int32_t type) {
+  return type == TensorProto::FLOAT || type == TensorProto::DOUBLE ||
+         type == TensorProto::FLOAT16 || type == TensorProto::BFLOAT16;
+}
+
+std::vector<int64_t> whole_numbers(const SmallTensor& tensor) {
+  std::vector<int64_t> out;
+  for (const double value : tensor.values) out.push_back(whole_number(value));
+  return out;
+}
+
+SmallTensor list_of(const std::vector<int64_t>& values) {
+  return {{static_cast<int64_t>(values.size())}, {values.begin(), values.end()}};
+}
+
+// One operand's element for that of the result, which is as the larger: equal shapes, or one
+// number.
+Small broadcast(const SmallTensor& a, const SmallTensor& b, int32_t type,
+                const std::function<double(double, double)>& f) {
+  const bool from_a = a.values.size() >= b.values.size();
+  const SmallTensor& larger = from_a ? a : b;
+  const SmallTensor& other = from_a ? b : a;
+  if (other.values.size() != larger.values.size() && other.values.size() != 1) return {};
+  SmallTensor out{larger.shape, {}, type};
+  for (size_t i = 0; i < larger.values.size(); ++i) {
+    out.values.push_back(
+        f(a.values[a.values.size() == 1 ? 0 : i], b.values[b.values.size() == 1 ? 0 : i]));
+  }
+  return out;
+}
+
+double divided(double a, double b) {
+  return b == 0 ? 0 : a / b;
+}
+
+// Of two numbers; whole numbers stay whole.
+Small binary(std::string_view op, const SmallTensor& a, const SmallTensor& b) {
+  const int32_t truth = TensorProto::BOOL;
+  if (op == "Add") return broadcast(a, b, a.type, std::plus<double>());
+  if (op == "Sub") return broadcast(a, b, a.type, std::minus<double>());
+  if (op == "Mul") return broadcast(a, b, a.type, std::multiplies<double>());
+  if (op == "Div" && is_float(a.type)) return broadcast(a, b, a.type, divided);
+  if (op == "Div") {
+    return broadcast(a, b, a.type, [](double x, double y) { return std::trunc(divided(x, y)); });
+  }
+  if (op == "Mod") {
+    return broadcast(a, b, a.type,
+                     [](double x, double y) { return x - y * std::floor(divided(x, y)); });
+  }
+  if (op == "Pow")
+    return broadcast(a, b, a.type, [](double x, double y) { return std::pow(x, y); });
+  if (op == "Min")
+    return broadcast(a, b, a.type, [](double x, double y) { return std::min(x, y); });
+  if (op == "Max")
+    return broadcast(a, b, a.type, [](double x, double y) { return std::max(x, y); });
+  if (op == "Equal") return broadcast(a, b, truth, std::equal_to<double>());
+  if (op == "Less") return broadcast(a, b, truth, std::less<double>());
+  if (op == "LessOrEqual") return broadcast(a, b, truth, std::less_equal<double>());
+  if (op == "Greater") return broadcast(a, b, truth, std::greater<double>());
+  if (op == "GreaterOrEqual") return broadcast(a, b, truth, std::greater_equal<double>());
+  if (op == "And") return broadcast(a, b, truth, std::logical_and<double>());
+  if (op == "Or") return broadcast(a, b, truth, std::logical_or<double>());
+  return {};
+}
+
+Small unary(std::string_view op, const SmallTensor& a) {
+  static const std::map<std::string_view, double (*)(double)> kFunctions = {
+      {"Neg", [](double x) { return -x; }},
+      {"Abs", [](double x) { return std::abs(x); }},
+      {"Floor", [](double x) { return std::floor(x); }},
+      {"Ceil", [](double x) { return std::ceil(x); }},
+      {"Round", [](double x) { return std::nearbyint(x); }},
+      {"Sqrt", [](double x) { return std::sqrt(x); }},
+      {"Not", [](double x) { return static_cast<double>(x == 0); }},
+      {"Identity", [](double x) { return x; }},
+  };
+  const auto found = kFunctions.find(op);
+  if (found == kFunctions.end()) return {};
+  SmallTensor out = a;
+  std::transform(a.values.begin(), a.values.end(), out.values.begin(), found->second);
+  return out;
+}
+
+Small constant(const onnx::NodeProto& node) {
+  if (const auto* value = attribute(node, "value")) return small_tensor(value->t());
+  if (const auto* value = attribute(node, "value_int"))
+    return SmallTensor{{}, {double(value->i())}};
+  if (attribute(node, "value_ints")) return list_of(attribute_list(node, "value_ints"));
+  if (const auto* value = attribute(node, "value_float")) {
+    return SmallTensor{{}, {value->f()}, TensorProto::FLOAT};
+  }
+  return {};
+}
+
+// [start, end) of `count` dimensions, negative ones from the end.
+Small shape_of(const onnx::NodeProto& node, const std::vector<int64_t>& shape) {
+  const auto count = static_cast<int64_t>(shape.size());
+  const auto place = [&](int64_t i) {
+    return std::clamp(i < 0 ? i + count : i, int64_t{0}, count);
+  };
+  const int64_t start = place(attribute_or(node, "start", 0));
+  const int64_t end = std::max(start, place(attribute_or(node, "end", count)));
+  return list_of({shape.begin() + start, shape.begin() + end});
+}
+
+// Along the first axis, which is the only one that shapes have.
+Small gather(const SmallTensor& data, const SmallTensor& indices) {
+  if (data.shape.size() != 1) return {};
+  SmallTensor out{indices.shape, {}, data.type};
+  const int64_t count = data.shape[0];
+  for (const int64_t index : whole_numbers(indices)) {
+    const int64_t at = index < 0 ? index + count : index;
+    if (at < 0 || at >= count) return {};
+    out.values.push_back(data.values[static_cast<size_t>(at)]);
+  }
+  return out;
+}
+
+Small concat(std::span<const SmallTensor* const> inputs) {
+  SmallTensor out{{0}, {}, inputs[0]->type};
+  for (const SmallTensor* input : inputs) {
+    if (input->shape.size() != 1) return {};
+    out.values.insert(out.values.end(), input->values.begin(), input->values.end());
+  }
+  if (out.values.size() > kMostSmallValues) return {};
+  out.shape[0] = static_cast<int64_t>(out.values.size());
+  return out;
+}
+
+Small slice(const onnx::NodeProto& node, std::span<const SmallTensor* const> inputs) {
+  const SmallTensor& data = *inputs[0];
+  if (data.shape.size() != 1) return {};
+  const auto number = [&](size_t input, const char* name, int64_t otherwise) {
+    if (inputs.size() > input && inputs[input]) {
+      return inputs[input]->values.empty() ? otherwise : whole_number(inputs[input]->values[0]);
+    }
+    const std::vector<int64_t> list = attribute_list(node, name);
+    return list.empty() ? otherwise : list[0];
+  };
+  const int64_t count = data.shape[0], step = number(4, "steps", 1);
+  if (step == 0) return {};
+  const auto place = [&](int64_t i, int64_t least, int64_t most) {
+    return std::clamp(i < 0 ? i + count : i, least, most);
+  };
+  const int64_t most = step > 0 ? count : count - 1, least = step > 0 ? 0 : -1;
+  const int64_t from = place(number(1, "starts", 0), std::max(least, int64_t{0}), most);
+  const int64_t end = number(2, "ends", count);
+  const int64_t to = step < 0 && end < -count ? -1 : place(end, least, most);
+  SmallTensor out{{0}, {}, data.type};
+  for (int64_t i = from; step > 0 ? i < to : i > to; i += step) {
+    out.values.push_back(data.values[static_cast<size_t>(i)]);
+  }
+  out.shape[0] = static_cast<int64_t>(out.values.size());
+  return out;
+}
+
+// Same values in another shape.
+Small reshaped(const onnx::NodeProto& node, std::span<const SmallTensor* const> inputs) {
+  SmallTensor out = *inputs[0];
+  const std::string& op = node.op_type();
+  std::vector<int64_t> axes = attribute_list(node, "axes");
+  if (inputs.size() > 1 && inputs[1]) axes = whole_numbers(*inputs[1]);
+  if (op == "Reshape" || op == "Flatten") {
+    const auto count = static_cast<int64_t>(out.values.size());
+    out.shape = op == "Flatten" ? std::vector<int64_t>{1, count} : axes;
+    const auto free = std::find(out.shape.begin(), out.shape.end(), -1);
+    if (free != out.shape.end()) {
+      *free = 1;
+      const auto others = count_elements(out.shape, kMostSmallValues);
+      if (!others || *others == 0) return {};
+      *free = count / static_cast<int64_t>(*others);
+    }
+  } else if (op == "Squeeze") {
+    if (out.values.size() != 1) return {};
+    out.shape.clear();
+  } else {
+    out.shape.insert(out.shape.begin(), axes.size(), 1);
+    if (out.values.size() > 1 && axes != std::vector<int64_t>{0}) return {};
+  }
+  if (count_elements(out.shape, kMostSmallValues) != out.values.size()) return {};
+  return out;
+}
+
+Small filled(const onnx::NodeProto& node, const SmallTensor& shape) {
+  SmallTensor out{whole_numbers(shape), {}, TensorProto::FLOAT};
+  Small value;
+  if (const auto* given = attribute(node, "value")) value = small_tensor(given->t());
+  const auto count = count_elements(out.shape, kMostSmallValues);
+  if (!count) return {};
+  if (value) out.type = value->type;
+  out.values.assign(*count, value && !value->values.empty() ? value->values[0] : 0);
+  return out;
+}
+
+Small range(const SmallTensor& start, const SmallTensor& limit, const SmallTensor& delta) {
+  if (start.values.empty() || limit.values.empty() || delta.values.empty()) return {};
+  const double step = delta.values[0];
+  const double count = step == 0 ? 0 : std::ceil((limit.values[0] - start.values[0]) / step);
+  if (!(count <= double{kMostSmallValues})) return {};
+  SmallTensor out{{0}, {}, start.type};
+  for (double i = 0; i < count; ++i) out.values.push_back(start.values[0] + i * step);
+  out.shape[0] = static_cast<int64_t>(out.values.size());
+  return out;
+}
+
+Small where(const SmallTensor& condition, const SmallTensor& yes, const SmallTensor& no) {
+  SmallTensor out = yes.values.size() >= no.values.size() ? yes : no;
+  if (condition.values.size() > out.values.size()) return {};
+  const auto at = [](const SmallTensor& t, size_t i) {
+    return t.values[t.values.size() == 1 ? 0 : i];
+  };
+  for (const SmallTensor* t : {&condition, &yes, &no}) {
+    if (t->values.size() != 1 && t->values.size() != out.values.size()) return {};
+  }
+  for (size_t i = 0; i < out.values.size(); ++i) {
+    out.values[i] = at(condition, i) != 0 ? at(yes, i) : at(no, i);
+  }
+  return out;
+}
+
+Small reduced(std::string_view op, const SmallTensor& data) {
+  double result = op == "ReduceProd" ? 1 : 0;
+  for (const double value : data.values)
+    result = op == "ReduceProd" ? result * value : result + value;
+  return SmallTensor{{}, {result}, data.type};
+}
+
+Small cast(const onnx::NodeProto& node, const SmallTensor& data) {
+  SmallTensor out = data;
+  out.type = static_cast<int32_t>(attribute_or(node, "to", data.type));
+  if (!is_float(out.type)) {
+    for (double& value : out.values) value = std::trunc(value);
+  }
+  return out;
+}
+
+}  // namespace
+
+Small evaluate(const onnx::NodeProto& node, std::span<const SmallTensor* const> inputs,
+               std::span<const KnownShape> shapes) {
+  const std::string& op = node.op_type();
+  if (op == "Constant") return constant(node);
+  if (op == "Shape" && shapes.size() == 1 && shapes[0]) return shape_of(node, *shapes[0]);
+  if (op == "Size" && shapes.size() == 1 && shapes[0]) {
+    const auto count = count_elements(*shapes[0], size_t{1} << 52);
+    if (!count) return {};
+    return SmallTensor{{}, {static_cast<double>(*count)}};
+  }
+  const bool optional = op == "Slice";  // trailing inputs may be left out
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i] && !(optional && node.input(static_cast<int>(i)).empty())) return {};
+    if (inputs[i] && inputs[i]->values.empty() && op != "Concat" && op != "Slice" &&
+        op != "ConstantOfShape" && op != "Reshape") {
+      return {};
+    }
+  }
+  if (inputs.empty()) return {};
+  const SmallTensor& first = *inputs[0];
+  if (op == "Concat") return concat(inputs);
+  if (op == "Slice") return slice(node, inputs);
+  if (op == "Cast") return cast(node, first);
+  if (op == "ConstantOfShape") return filled(node, first);
+  if (op == "Reshape" || op == "Flatten" || op == "Squeeze" || op == "Unsqueeze") {
+    return reshaped(node, inputs);
+  }
+  if (op == "ReduceProd" || op == "ReduceSum") return reduced(op, first);
+  if (op == "Gather" && inputs.size() == 2) return gather(first, *inputs[1]);
+  if (op == "Range" && inputs.size() == 3) return range(first, *inputs[1], *inputs[2]);
+  if (op == "Where" && inputs.size() == 3) return where(first, *inputs[1], *inputs[2]);
+  if (inputs.size() == 1) return unary(op, first);
+  if (inputs.size() == 2) return binary(op, first, *inputs[1]);
+  return {};
+}
+
+}  // namespace auspex

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/onnx_graph.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "graph/fuse.h"
+#include "graph/onnx_shapes.h"
+#include "graph/operator_kinds.h"
+
+namespace auspex {
+namespace {
+
+using onnx::NodeProto;
+
+bool is_float(int32_t type) {
+  using onnx::TensorProto;
+  return type == TensorProto::FLOAT || type == TensorProto::FLOAT16 ||
+         type == TensorProto::BFLOAT16 || type == TensorProto::DOUBLE ||
+         type == TensorProto::INT8 || type == TensorProto::UINT8;
+}
+
+// Running means and variances are none, nor is an epsilon.
+bool is_parameter(const NodeProto& node, int input, const KnownTensor& tensor) {
+  const bool statistic = node.op_type() == "BatchNormalization" && input >= 3;
+  return tensor.weight && is_float(tensor.type) && !tensor.shape.empty() && !statistic;
+}
+
+class Builder {
+ public:
+  Builder(const onnx::ModelProto& model, InferredShapes shapes)
+      : model_(model), shapes_(std::move(shapes)) {}
+
+  OperatorGraph build() {
+    for (const NodeProto* node : shapes_.order) add(*node);
+    for (const auto& output : model_.graph().output()) {
+      const auto made = maker_.find(output.name());
+      if (made != maker_.end()) drafts_[made->second].leaves = true;
+    }
+    fuse(drafts_);
+    emit();
+    return std::move(graph_);
+  }
+
+ private:
+  const KnownTensor* known(const std::string& name) const {
+    const auto found = shapes_.tensors.find(name);
+    return found == shapes_.tensors.end() ? nullptr : &found->second;
+  }
+
+  bool constant(const std::string& name) const {
+    const KnownTensor* tensor = known(name);
+    return name.empty() || (tensor && (tensor->weight || tensor->values));
+  }
+
+  void add(const NodeProto& node) {
+    if (node.output_size() == 0) return;
+    const auto& names = node.input();
+    const bool fixed = constant(node.output(0)) ||
+                       std::all_of(names.begin(), names.end(),
+                                   [&](const std::string& name) { return constant(name); });
+    if (fixed && operator_of(node.op_type()) != Operator::kRandom) {
+      for (const std::string& output : node.output()) shapes_.tensors[output].weight = true;
+      return;
+    }
+    const auto first = names.empty() ? maker_.end() : maker_.find(names[0]);
+    if (only_renames(node.op_type())) {
+      if (first != maker_.end()) maker_[node.output(0)] = first->second;
+      return;
+    }
+    draft(node);
+  }
+
+  void draft(const NodeProto& node) {
+    DraftNode draft;
+    std::vector<const KnownTensor*> inputs;
+    for (int i = 0; i < node.input_size(); ++i) {
+      const std::string& name = node.input(i);
+      const KnownTensor* tensor = name.empty() ? nullptr : known(name);
+      inputs.push_back(tensor);
+      if (!tensor) continue;
+      if (is_parameter(node, i, *tensor)) draft.node.parameters += count_weight(name, *tensor);
+      if (constant(name)) continue;
+      const auto made = maker_.find(name);
+      if (made != maker_.end() && !has(draft.inputs, made->second)) {
+        draft.inputs.push_back(made->second);
+      }
+    }
+    const uint64_t parameters = draft.node.parameters;
+    const KnownTensor* output = known(node.output(0));
+    draft.node = operator_node(node, inputs, *output);
+    draft.node.parameters = parameters;
+    std::set<std::string_view> seen;
+    for (const std::string& name : node.input()) {
+      if (constant(name) || !seen.insert(name).second) continue;
+      draft.node.input_elements += elements_of(known(name)->shape);
+    }
+    for (const std::string& name : node.output()) {
+      if (const KnownTensor* made = name.empty() ? nullptr : known(name)) {
+        draft.node.output_elements += made->has_shape ? elements_of(made->shape) : 0;
+      }
+    }
+    if (draft.node.op == Operator::kUnknown) unknown_.insert(node.op_type());
+    draft.type = node.op_type();
+    for (const std::string& output_name : node.output()) {
+      maker_[output_name] = static_cast<uint32_t>(drafts_.size());
+    }
+    drafts_.push_back(std::move(draft));
+  }
+
+  static bool has(const std::vector<uint32_t>& list, uint32_t value) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+  }
+
+  uint64_t count_weight(const std::string& name, const KnownTensor& tensor) {
+    const uint64_t elements = elements_of(tensor.shape);
+    if (counted_.insert(name).second) {
+      graph_.parameters += elements;
+      graph_.parameter_bytes += elements * bytes_of_type(tensor.type);
+    }
+    return elements;
+  }
+
+  void emit() {
+    std::vector<uint32_t> place(drafts_.size());
+    for (size_t i = 0; i < drafts_.size(); ++i) {
+      DraftNode& draft = drafts_[i];
+      if (draft.gone) continue;
+      place[i] = static_cast<uint32_t>(graph_.nodes.size());
+      for (const uint32_t input : draft.inputs) graph_.inputs.push_back(place[input]);
+      graph_.first_input.push_back(static_cast<uint32_t>(graph_.inputs.size()));
+      if (draft.leaves) graph_.outputs.push_back(place[i]);
+      graph_.nodes.push_back(std::move(draft.node));
+    }
+    graph_.unknown.assign(unknown_.begin(), unknown_.end());
+    for (const auto& input : model_.graph().input()) {
+      const KnownTensor* tensor = known(input.name());
+      if (tensor && !tensor->weight) graph_.given_elements += elements_of(tensor->shape);
+    }
+  }
+
+  const onnx::ModelProto& model_;
+  InferredShapes shapes_;
+  std::unordered_map<std::string_view, uint32_t> maker_;  // tensor -> draft
+  std::vector<DraftNode> drafts_;
+  std::set<std::string> unknown_;
+  std::set<std::string_view> counted_;
+  OperatorGraph graph_;
+};
+
+}  // namespace
+
+uint64_t OperatorGraph::macs() const {
+  uint64_t sum = 0;
+  for (const OperatorNode& node : nodes) {
+    if (__builtin_add_overflow(sum, node.macs, &sum)) return UINT64_MAX;
+  }
+  return sum;
+}
+
+Result<OperatorGraph> read_onnx(int fd, const ModelInput& input, const OnnxLimits& limits) {
+  const Result<std::string> skeleton = onnx_skeleton(fd, limits);
+  if (!skeleton) return skeleton.error();
+  onnx::ModelProto model;
+  if (!model.ParseFromString(*skeleton) || !model.has_graph()) {
+    return Error{"not an ONNX model: it has no graph"};
+  }
+  if (model.opset_import().empty()) return Error{"not an ONNX model: it names no operator set"};
+  if (model.graph().node_size() == 0) return Error{"its graph has no nodes"};
+  Result<InferredShapes> shapes = infer_shapes(model, input);
+  if (!shapes) return shapes.error();
+  OperatorGraph graph = Builder(model, std::move(*shapes)).build();
+  graph.batch = input.batch;
+  return graph;
+}
+
+}  // namespace auspex

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an ONNX file to operators: what is a node, what flows where, how much work it is.
+#include "graph/onnx_graph.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "tests/fixtures/onnx_model.h"
+
+namespace auspex {
+namespace {
+
+using fixtures::OnnxModel;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Dims = std::vector<int64_t>;
+
+Result<OperatorGraph> read_bytes(const std::string& bytes, const ModelInput& input = {},
+                                 const OnnxLimits& limits = {}) {
+  const int fd = memfd_create("model", MFD_CLOEXEC);
+  EXPECT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  lseek(fd, 0, SEEK_SET);
+  Result<OperatorGraph> graph = read_onnx(fd, input, limits);
+  close(fd);
+  return graph;
+}
+
+OperatorGraph graph_of(const OnnxModel& model, const ModelInput& input = {}) {
+  Result<OperatorGraph> graph = read_bytes(model.bytes(), input);
+  EXPECT_TRUE(graph.ok()) << graph.error().message;
+  return graph ? *graph : OperatorGraph();
+}
+
+std::string error_of(const OnnxModel& model, const ModelInput& input = {}) {
+  const Result<OperatorGraph> graph = read_bytes(model.bytes(), input);
+  return graph ? "no error" : graph.error().message;
+}
+
+std::vector<Operator> operators_of(const OperatorGraph& graph) {
+  std::vector<Operator> out;
+  for (const OperatorNode& node : graph.nodes) out.push_back(node.op);
+  return out;
+}
+
+std::vector<uint32_t> inputs_of(const OperatorGraph& graph, size_t node) {
+  return {graph.inputs.begin() + graph.first_input[node],
+          graph.inputs.begin() + graph.first_input[node + 1]};
+}
+
+OnnxModel image(std::initializer_list<OnnxModel::Dim> dims = {"batch", 3, 8, 8}) {
+  OnnxModel model;
+  model.input("x", dims);
+  return model;
+}
+
+// x -> Conv -> BatchNorm -> Relu -> + x' where x' is the first convolution's result
+OnnxModel residual() {
+  return image()
+      .weight("w", {16, 3, 3, 3})
+      .weight("b", {16})
+      .weight("scale", {16})
+      .weight("shift", {16})
+      .weight("mean", {16})
+      .weight("variance", {16})
+      .node("Conv", {"x", "w", "b"}, {"c"}, {{"pads", Dims{1, 1, 1, 1}}})
+      .node("BatchNormalization", {"c", "scale", "shift", "mean", "variance"}, {"n"})
+      .node("Relu", {"n"}, {"r"})
+      .node("Add", {"r", "c"}, {"y"})
+      .output("y");
+}
+
+TEST(OnnxGraph, KeepsSkipConnections) {
+  const OperatorGraph graph = graph_of(residual());
+  using enum Operator;
+  EXPECT_THAT(operators_of(graph), ElementsAre(kConvolution, kBatchNorm, kRelu, kAdd));
+  EXPECT_THAT(inputs_of(graph, 0), IsEmpty());
+  EXPECT_THAT(inputs_of(graph, 2), ElementsAre(1));
+  EXPECT_THAT(inputs_of(graph, 3), ElementsAre(2, 0));
+  EXPECT_THAT(graph.outputs, ElementsAre(3));
+}
+
+TEST(OnnxGraph, CountsParametersWithoutRunningStatistics) {
+  const OperatorGraph graph = graph_of(residual());
+  EXPECT_EQ(graph.parameters, 16 * 3 * 9 + 16 + 2 * 16);
+  EXPECT_EQ(graph.parameter_bytes, 4 * graph.parameters);
+  EXPECT_EQ(graph.nodes[1].parameters, 32);
+}
+
+TEST(OnnxGraph, TheBatchIsWhatIsAskedFor) {
+  for (const uint64_t batch : {1, 7}) {
+    const OperatorGraph graph = graph_of(residual(), {batch, {}});
+    EXPECT_THAT(graph.nodes[0].shape, ElementsAre(batch, 16, 8, 8));
+    EXPECT_EQ(graph.macs(), batch * 16 * 64 * 27);
+    EXPECT_EQ(graph.given_elements, batch * 3 * 64);
+    EXPECT_EQ(graph.batch, batch);
+  }
+}
+
+TEST(OnnxGraph, OpenDimensionsAreGivenInTheirOrder) {
+  const auto model = [] {
+    return image({"batch", 3, "height", "width"})
+        .weight("w", {4, 3, 1, 1})
+        .node("Conv", {"x", "w"}, {"y"})
+        .output("y");
+  };
+  EXPECT_THAT(graph_of(model(), {2, {10, 12}}).nodes[0].shape, ElementsAre(2, 4, 10, 12));
+  EXPECT_THAT(graph_of(model(), {2, {3, 10, 12}}).nodes[0].shape, ElementsAre(2, 4, 10, 12));
+  EXPECT_THAT(error_of(model(), {2, {4, 10, 12}}),
+              HasSubstr("has 3 in the file where 4 was given"));
+  EXPECT_THAT(error_of(model(), {2, {10}}), HasSubstr("dimension 'width' is open"));
+}
+
+TEST(OnnxGraph, AFixedBatchIsKept) {
+  OnnxModel model = image({4, 3, 8, 8}).node("Relu", {"x"}, {"y"}).output("y");
+  EXPECT_THAT(graph_of(model, {4, {}}).nodes[0].shape, ElementsAre(4, 3, 8, 8));
+  EXPECT_THAT(error_of(model, {8, {}}),
+              HasSubstr("input 'x' has batches of 4 in the file, not of 8"));
+}
+
+struct Work {
+  const char* what;
+  OnnxModel model;
+  uint64_t macs;
+};
+
+TEST(OnnxGraph, MultiplyAccumulatesAreThoseOfTheFormula) {
+  const std::vector<Work> cases = {
+      {"grouped",
+       image({1, 8, 6, 6})
+           .weight("w", {8, 2, 3, 3})
+           .node("Conv", {"x", "w"}, {"y"},
+                 {{"group", 4}, {"strides", Dims{2, 2}}, {"pads", Dims{1, 1, 1, 1}}}),
+       8 * 3 * 3 * 2 * 9},
+      {"transposed",
+       image({1, 8, 6, 6})
+           .weight("w", {8, 5, 2, 2})
+           .node("ConvTranspose", {"x", "w"}, {"y"}, {{"strides", Dims{2, 2}}}),
+       8 * 36 * 5 * 4},
+      {"dense", image({3, 7}).weight("w", {5, 7}).node("Gemm", {"x", "w"}, {"y"}, {{"transB", 1}}),
+       3 * 5 * 7},
+      {"dense, turned",
+       image({7, 3}).weight("w", {7, 5}).node("Gemm", {"x", "w"}, {"y"}, {{"transA", 1}}),
+       3 * 5 * 7},
+      {"batched", image({2, 4, 5, 6}).input("z", {2, 4, 6, 3}).node("MatMul", {"x", "z"}, {"y"}),
+       2 * 4 * 5 * 3 * 6},
+      {"einsum",
+       image({2, 5, 6})
+           .input("z", {2, 3, 6})
+           .node("Einsum", {"x", "z"}, {"y"}, {{"equation", std::string("bid,bjd->bij")}}),
+       2 * 5 * 6 * 3},
+      {"recurrent",
+       image({9, 2, 4})
+           .weight("w", {1, 20, 4})
+           .weight("r", {1, 20, 5})
+           .node("LSTM", {"x", "w", "r"}, {"y"}, {{"hidden_size", 5}}),
+       9 * 2 * (20 * 4 + 20 * 5)},
+  };
+  for (const Work& work : cases) {
+    OnnxModel model = work.model;
+    const Dims& dims = {};
+    ModelInput input{1, dims};
+    input.batch = static_cast<uint64_t>(
+        model.graph().input(0).type().tensor_type().shape().dim(0).dim_value());
+    EXPECT_EQ(graph_of(model.output("y"), input).macs(), work.macs) << work.what;
+  }
+}
+
+TEST(OnnxGraph, AWindowIsThatOfTheNode) {
+  const OperatorGraph graph =
+      graph_of(image({1, 8, 9, 9})
+                   .weight("w", {8, 1, 3, 5})
+                   .node("Conv", {"x", "w"}, {"y"},
+                         {{"group", 8}, {"strides", Dims{2, 1}}, {"dilations", Dims{1, 2}}})
+                   .output("y"));
+  const Window& window = graph.nodes[0].window;
+  EXPECT_THAT(window.kernel, ElementsAre(3, 5, 1));
+  EXPECT_THAT(window.stride, ElementsAre(2, 1, 1));
+  EXPECT_THAT(window.dilation, ElementsAre(1, 2, 1));
+  EXPECT_EQ(window.groups, 8);
+}
+
+TEST(OnnxGraph, WhatMovesNoByteIsNoNode) {
+  const OperatorGraph graph = graph_of(image()
+                                           .node("Relu", {"x"}, {"a"})
+                                           .node("Identity", {"a"}, {"b"})
+                                           .node("Flatten", {"b"}, {"c"})
+                                           .node("Dropout", {"c"}, {"d"})
+                                           .node("Sigmoid", {"d"}, {"y"})
+                                           .output("y"),
+                                       {2, {}});
+  EXPECT_THAT(operators_of(graph), ElementsAre(Operator::kRelu, Operator::kSigmoid));
+  EXPECT_THAT(inputs_of(graph, 1), ElementsAre(0));
+  EXPECT_THAT(graph.nodes[1].shape, ElementsAre(2, 192));
+}
+
+// Shape -> Gather -> Concat -> Reshape, as exporters write x.reshape(x.shape[0], -1).
+TEST(OnnxGraph, WhatComputesShapesIsNoNode) {
+  const OperatorGraph graph =
+      graph_of(image()
+                   .numbers("first", {0})
+                   .numbers("rest", {-1})
+                   .node("Shape", {"x"}, {"shape"})
+                   .node("Gather", {"shape", "first"}, {"samples"})
+                   .node("Concat", {"samples", "rest"}, {"to"}, {{"axis", 0}})
+                   .node("Reshape", {"x", "to"}, {"flat"})
+                   .weight("w", {192, 10})
+                   .node("MatMul", {"flat", "w"}, {"y"})
+                   .output("y"),
+               {5, {}});
+  EXPECT_THAT(operators_of(graph), ElementsAre(Operator::kDense));
+  EXPECT_EQ(graph.macs(), 5 * 192 * 10);
+}
+
+TEST(OnnxGraph, WhatDependsOnWeightsAloneIsNoNode) {
+  const OperatorGraph graph = graph_of(image({1, 7})
+                                           .weight("w", {5, 7})
+                                           .node("Transpose", {"w"}, {"t"}, {{"perm", Dims{1, 0}}})
+                                           .node("MatMul", {"x", "t"}, {"y"})
+                                           .output("y"));
+  EXPECT_THAT(operators_of(graph), ElementsAre(Operator::kDense));
+  EXPECT_EQ(graph.parameters, 35);
+}
+
+TEST(OnnxGraph, OneKernelThatExportersTakeApartIsOneNode) {
+  const OperatorGraph silu = graph_of(image()
+                                          .node("Sigmoid", {"x0"}, {"s"})
+                                          .node("Mul", {"x0", "s"}, {"y"})
+                                          .node("Relu", {"x"}, {"x0"})
+                                          .output("y"));
+  EXPECT_THAT(operators_of(silu), ElementsAre(Operator::kRelu, Operator::kSilu));
+
+  const OperatorGraph gelu = graph_of(image()
+                                          .scalar("root", 1.4142F)
+                                          .scalar("one", 1)
+                                          .scalar("half", 0.5F)
+                                          .node("Relu", {"x"}, {"r"})
+                                          .node("Div", {"r", "root"}, {"d"})
+                                          .node("Erf", {"d"}, {"e"})
+                                          .node("Add", {"e", "one"}, {"a"})
+                                          .node("Mul", {"r", "a"}, {"m"})
+                                          .node("Mul", {"m", "half"}, {"y"})
+                                          .output("y"));
+  EXPECT_THAT(operators_of(gelu), ElementsAre(Operator::kRelu, Operator::kGelu));
+  EXPECT_THAT(inputs_of(gelu, 1), ElementsAre(0));
+
+  const OperatorGraph norm = graph_of(image({1, 5, 64})
+                                          .scalar("two", 2)
+                                          .scalar("epsilon", 1e-5F)
+                                          .weight("scale", {64})
+                                          .weight("shift", {64})
+                                          .node("Relu", {"x"}, {"r"})
+                                          .node("ReduceMean", {"r"}, {"mean"}, {{"axes", Dims{-1}}})
+                                          .node("Sub", {"r", "mean"}, {"d"})
+                                          .node("Pow", {"d", "two"}, {"p"})
+                                          .node("ReduceMean", {"p"}, {"v"}, {{"axes", Dims{-1}}})
+                                          .node("Add", {"v", "epsilon"}, {"a"})
+                                          .node("Sqrt", {"a"}, {"s"})
+                                          .node("Div", {"d", "s"}, {"q"})
+                                          .node("Mul", {"q", "scale"}, {"m"})
+                                          .node("Add", {"m", "shift"}, {"y"})
+                                          .output("y"));
+  EXPECT_THAT(operators_of(norm), ElementsAre(Operator::kRelu, Operator::kLayerNorm));
+  EXPECT_EQ(norm.nodes[1].parameters, 128);
+}
+
+TEST(OnnxGraph, ADenseLayerHasItsBiases) {
+  const auto model = [](const Dims& bias) {
+    return image({3, 7})
+        .weight("w", {7, 5})
+        .weight("b", bias)
+        .node("Relu", {"x"}, {"r"})
+        .node("MatMul", {"r", "w"}, {"m"})
+        .node("Add", {"m", "b"}, {"y"})
+        .output("y");
+  };
+  const OperatorGraph graph = graph_of(model({5}), {3, {}});
+  EXPECT_THAT(operators_of(graph), ElementsAre(Operator::kRelu, Operator::kDense));
+  EXPECT_EQ(graph.nodes[1].parameters, 40);
+  EXPECT_EQ(graph.nodes[1].macs, 3 * 7 * 5);
+  EXPECT_EQ(graph_of(model({3, 5}), {3, {}}).nodes.size(), 3);
+}
+
+TEST(OnnxGraph, AGateThatSomebodyElseReadsStaysApart) {
+  const OperatorGraph graph = graph_of(image()
+                                           .node("Relu", {"x"}, {"r"})
+                                           .node("Sigmoid", {"r"}, {"s"})
+                                           .node("Mul", {"r", "s"}, {"m"})
+                                           .node("Add", {"m", "s"}, {"y"})
+                                           .output("y"));
+  using enum Operator;
+  EXPECT_THAT(operators_of(graph), ElementsAre(kRelu, kSigmoid, kMultiply, kAdd));
+}
+
+TEST(OnnxGraph, SinceOpset18AxesAreAnInput) {
+  OnnxModel model(18);
+  model.input("x", {"batch", 5, 64}).numbers("axes", {-1}).node("ReduceMean", {"x", "axes"}, {"y"});
+  EXPECT_THAT(graph_of(model.output("y"), {2, {}}).nodes[0].shape, ElementsAre(2, 5, 1));
+}
+
+TEST(OnnxGraph, AnOperatorThatIsNotKnownIsNamed) {
+  const OperatorGraph graph =
+      graph_of(image().node("Frobnicate", {"x"}, {"f"}).node("Relu", {"f"}, {"y"}).output("y"));
+  EXPECT_THAT(operators_of(graph), ElementsAre(Operator::kUnknown, Operator::kRelu));
+  EXPECT_THAT(graph.unknown, ElementsAre("Frobnicate"));
+  EXPECT_THAT(graph.nodes[1].shape, ElementsAre(1, 3, 8, 8));
+}
+
+TEST(OnnxGraph, SaysWhatIsWrongWithAModel) {
+  EXPECT_THAT(error_of(image().node("Relu", {"nothing"}, {"y"})),
+              HasSubstr("Relu 'y': its input 'nothing' comes from nowhere"));
+  EXPECT_THAT(error_of(image().node("Add", {"x", "b"}, {"a"}).node("Relu", {"a"}, {"b"})),
+              HasSubstr("the graph has a cycle"));
+  EXPECT_THAT(error_of(image()), HasSubstr("its graph has no nodes"));
+  EXPECT_THAT(error_of(image({1, 7}).weight("w", {5, 3}).node("MatMul", {"x", "w"}, {"y"})),
+              HasSubstr("MatMul 'y': "));
+  OnnxModel vast = image({"batch", 2'000'000'000, 2'000'000'000}).node("Relu", {"x"}, {"y"});
+  EXPECT_THAT(error_of(vast), HasSubstr("input 'x': shape [1x2000000000x2000000000]"));
+  OnnxModel negative = image().node("Relu", {"x"}, {"y"});
+  negative.graph().add_initializer()->add_dims(-5);
+  EXPECT_THAT(error_of(negative), HasSubstr("shape [-5]"));
+}
+
+TEST(OnnxGraph, WhatIsNoModelIsSaidSo) {
+  const auto message = [](const std::string& bytes) {
+    const Result<OperatorGraph> graph = read_bytes(bytes);
+    return graph ? "no error" : graph.error().message;
+  };
+  EXPECT_THAT(message(""), HasSubstr("empty"));
+  EXPECT_THAT(message("#!/bin/bash\necho this is no model\n"), HasSubstr("not an ONNX model"));
+  EXPECT_THAT(message(std::string(100'000, '\n')), HasSubstr("not an ONNX model"));
+  OnnxModel deep;
+  auto* graph = &deep.graph();
+  for (int i = 0; i < 100; ++i) graph = graph->add_node()->add_attribute()->mutable_g();
+  EXPECT_THAT(message(deep.bytes()), HasSubstr("messages within messages"));
+  const int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  EXPECT_THAT(read_onnx(folder, {}).error().message, HasSubstr("not a regular file"));
+  close(folder);
+}
+
+TEST(OnnxGraph, CutAnywhereItIsRefused) {
+  const std::string bytes = residual().bytes();
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(read_bytes(bytes.substr(0, size)).ok()) << size;
+  }
+}
+
+TEST(OnnxGraph, AlteredAnywhereItIsReadOrRefused) {
+  const std::string bytes = residual().bytes();
+  size_t refused = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    std::string altered = bytes;
+    altered[i] = static_cast<char>(altered[i] ^ (1 << (i % 8)));
+    refused += !read_bytes(altered).ok();
+  }
+  EXPECT_GT(refused, 50);
+  EXPECT_LT(refused, bytes.size());
+}
+
+TEST(OnnxGraph, LimitsAreKept) {
+  OnnxModel model = image();
+  std::string last = "x";
+  for (int i = 0; i < 20; ++i) {
+    const std::string next = "r" + std::to_string(i);
+    model.node("Relu", {last}, {next});
+    last = next;
+  }
+  EXPECT_TRUE(read_bytes(model.bytes()).ok());
+  EXPECT_THAT(read_bytes(model.bytes(), {}, {1 << 20, 19}).error().message,
+              HasSubstr("more than 19 nodes"));
+  model.graph().mutable_node(0)->set_name(std::string(2 << 20, 'n'));
+  EXPECT_THAT(read_bytes(model.bytes(), {}, {1 << 20, 100}).error().message,
+              HasSubstr("more than 1 MiB beside the weights"));
+}
+
+TEST(OnnxSkeleton, HasNoWeights) {
+  const std::string bytes = image({1, 1024})
+                                .weight("w", {1024, 4096})
+                                .node("MatMul", {"x", "w"}, {"y"})
+                                .output("y")
+                                .bytes();
+  const int fd = memfd_create("model", MFD_CLOEXEC);
+  ASSERT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  lseek(fd, 0, SEEK_SET);
+  const Result<std::string> skeleton = onnx_skeleton(fd);
+  close(fd);
+  ASSERT_TRUE(skeleton.ok()) << skeleton.error().message;
+  EXPECT_LT(skeleton->size(), 300);
+  onnx::ModelProto model;
+  ASSERT_TRUE(model.ParseFromString(*skeleton));
+  EXPECT_THAT(model.graph().initializer(0).dims(), ElementsAre(1024, 4096));
+}
+
+}  // namespace
+}  // namespace auspex
