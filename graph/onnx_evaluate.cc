@@ -119,55 +119,117 @@ Small shape_of(const onnx::NodeProto& node, const std::vector<int64_t>& shape) {
   return list_of({shape.begin() + start, shape.begin() + end});
 }
 
-// Along the first axis, which is the only one that shapes have.
+// Picks elements: those of the result lie `strides` apart in the data, from `first` on.
+// Shape: shape, strides [dimensions of the result]
+SmallTensor picked(const SmallTensor& data, std::vector<int64_t> shape,
+                   const std::vector<int64_t>& strides, int64_t first) {
+  SmallTensor out{std::move(shape), {}, data.type};
+  out.values.resize(*count_elements(out.shape, kMostSmallValues));
+  std::vector<int64_t> place(out.shape.size());
+  for (double& value : out.values) {
+    int64_t at = first;
+    for (size_t i = 0; i < place.size(); ++i) at += place[i] * strides[i];
+    value = data.values[static_cast<size_t>(at)];
+    for (size_t i = place.size(); i-- > 0 && ++place[i] == out.shape[i];) place[i] = 0;
+  }
+  return out;
+}
+
+std::vector<int64_t> strides_of(const std::vector<int64_t>& shape) {
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
+  return strides;
+}
+
+// None: there is no such axis.
+std::optional<size_t> axis_of(int64_t axis, size_t rank) {
+  const int64_t place = axis < 0 ? axis + static_cast<int64_t>(rank) : axis;
+  if (place < 0 || place >= static_cast<int64_t>(rank)) return {};
+  return static_cast<size_t>(place);
+}
+
+Small transposed(const onnx::NodeProto& node, const SmallTensor& data) {
+  const std::vector<int64_t> strides = strides_of(data.shape);
+  std::vector<int64_t> order = attribute_list(node, "perm"), shape, picked_strides;
+  if (order.empty()) {
+    for (size_t i = data.shape.size(); i-- > 0;) order.push_back(static_cast<int64_t>(i));
+  }
+  if (order.size() != data.shape.size()) return {};
+  for (const int64_t axis : order) {
+    const auto place = axis_of(axis, data.shape.size());
+    if (!place) return {};
+    shape.push_back(data.shape[*place]);
+    picked_strides.push_back(strides[*place]);
+  }
+  if (!count_elements(shape, kMostSmallValues)) return {};
+  return picked(data, shape, picked_strides, 0);
+}
+
+// Of a list, by a list or a number.
 Small gather(const SmallTensor& data, const SmallTensor& indices) {
   if (data.shape.size() != 1) return {};
   SmallTensor out{indices.shape, {}, data.type};
-  const int64_t count = data.shape[0];
   for (const int64_t index : whole_numbers(indices)) {
-    const int64_t at = index < 0 ? index + count : index;
+    const int64_t count = data.shape[0], at = index < 0 ? index + count : index;
     if (at < 0 || at >= count) return {};
     out.values.push_back(data.values[static_cast<size_t>(at)]);
   }
   return out;
 }
 
-Small concat(std::span<const SmallTensor* const> inputs) {
-  SmallTensor out{{0}, {}, inputs[0]->type};
+// Lists, or tables along their first axis.
+Small concat(const onnx::NodeProto& node, std::span<const SmallTensor* const> inputs) {
+  SmallTensor out{inputs[0]->shape, {}, inputs[0]->type};
+  const auto axis = axis_of(attribute_or(node, "axis", 0), out.shape.size());
+  if (!axis || *axis != 0) return {};
+  out.shape[0] = 0;
   for (const SmallTensor* input : inputs) {
-    if (input->shape.size() != 1) return {};
+    if (input->shape.size() != out.shape.size()) return {};
+    out.shape[0] += input->shape[0];
     out.values.insert(out.values.end(), input->values.begin(), input->values.end());
   }
-  if (out.values.size() > kMostSmallValues) return {};
-  out.shape[0] = static_cast<int64_t>(out.values.size());
+  if (count_elements(out.shape, kMostSmallValues) != out.values.size()) return {};
   return out;
+}
+
+// What one axis keeps.
+struct Cut {
+  int64_t first = 0, count = 0, step = 1;
+};
+
+// Source: ONNX's Slice: negative places count from the end, what lies beyond is clamped.
+Cut cut_of(int64_t size, int64_t start, int64_t end, int64_t step) {
+  const auto place = [&](int64_t i, int64_t least, int64_t most) {
+    return std::clamp(i < 0 ? i + size : i, least, most);
+  };
+  const int64_t first = step > 0 ? place(start, 0, size) : place(start, -1, size - 1);
+  const int64_t last = step > 0 ? place(end, 0, size) : place(end, -1, size - 1);
+  const int64_t span = step > 0 ? last - first : first - last;
+  const int64_t stride = std::abs(step);
+  return {first, span > 0 ? (span + stride - 1) / stride : 0, step};
 }
 
 Small slice(const onnx::NodeProto& node, std::span<const SmallTensor* const> inputs) {
   const SmallTensor& data = *inputs[0];
-  if (data.shape.size() != 1) return {};
-  const auto number = [&](size_t input, const char* name, int64_t otherwise) {
-    if (inputs.size() > input && inputs[input]) {
-      return inputs[input]->values.empty() ? otherwise : whole_number(inputs[input]->values[0]);
-    }
-    const std::vector<int64_t> list = attribute_list(node, name);
-    return list.empty() ? otherwise : list[0];
+  const auto numbers = [&](size_t input, const char* name) {
+    const bool given = inputs.size() > input && inputs[input];
+    return given ? whole_numbers(*inputs[input]) : attribute_list(node, name);
   };
-  const int64_t count = data.shape[0], step = number(4, "steps", 1);
-  if (step == 0) return {};
-  const auto place = [&](int64_t i, int64_t least, int64_t most) {
-    return std::clamp(i < 0 ? i + count : i, least, most);
-  };
-  const int64_t most = step > 0 ? count : count - 1, least = step > 0 ? 0 : -1;
-  const int64_t from = place(number(1, "starts", 0), std::max(least, int64_t{0}), most);
-  const int64_t end = number(2, "ends", count);
-  const int64_t to = step < 0 && end < -count ? -1 : place(end, least, most);
-  SmallTensor out{{0}, {}, data.type};
-  for (int64_t i = from; step > 0 ? i < to : i > to; i += step) {
-    out.values.push_back(data.values[static_cast<size_t>(i)]);
+  const std::vector<int64_t> starts = numbers(1, "starts"), ends = numbers(2, "ends");
+  const std::vector<int64_t> axes = numbers(3, "axes"), steps = numbers(4, "steps");
+  std::vector<int64_t> shape = data.shape, strides = strides_of(shape);
+  int64_t first = 0;
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const auto axis = axis_of(i < axes.size() ? axes[i] : static_cast<int64_t>(i), shape.size());
+    const int64_t step = i < steps.size() ? steps[i] : 1;
+    if (!axis || i >= ends.size() || step == 0 || std::abs(step) > int64_t{1} << 40) return {};
+    const Cut cut = cut_of(data.shape[*axis], starts[i], ends[i], step);
+    first += cut.first * strides[*axis];
+    shape[*axis] = cut.count;
+    strides[*axis] *= cut.step;
   }
-  out.shape[0] = static_cast<int64_t>(out.values.size());
-  return out;
+  if (!count_elements(shape, kMostSmallValues)) return {};
+  return picked(data, shape, strides, first);
 }
 
 // Same values in another shape.
@@ -187,11 +249,25 @@ Small reshaped(const onnx::NodeProto& node, std::span<const SmallTensor* const> 
       *free = count / static_cast<int64_t>(*others);
     }
   } else if (op == "Squeeze") {
-    if (out.values.size() != 1) return {};
-    out.shape.clear();
-  } else {
-    out.shape.insert(out.shape.begin(), axes.size(), 1);
-    if (out.values.size() > 1 && axes != std::vector<int64_t>{0}) return {};
+    for (size_t i = out.shape.size(); i-- > 0;) {
+      const bool named = std::any_of(axes.begin(), axes.end(), [&](int64_t axis) {
+        return axis_of(axis, inputs[0]->shape.size()) == i;
+      });
+      if (named || (axes.empty() && out.shape[i] == 1)) out.shape.erase(out.shape.begin() + i);
+    }
+  } else {  // Unsqueeze: places in the result
+    const size_t rank = out.shape.size() + axes.size();
+    std::vector<size_t> places;
+    for (const int64_t axis : axes) {
+      const auto place = axis_of(axis, rank);
+      if (!place) return {};
+      places.push_back(*place);
+    }
+    std::sort(places.begin(), places.end());
+    for (const size_t place : places) {
+      if (place > out.shape.size()) return {};
+      out.shape.insert(out.shape.begin() + place, 1);
+    }
   }
   if (count_elements(out.shape, kMostSmallValues) != out.values.size()) return {};
   return out;
@@ -234,6 +310,17 @@ Small where(const SmallTensor& condition, const SmallTensor& yes, const SmallTen
   return out;
 }
 
+Small clipped(std::span<const SmallTensor* const> inputs) {
+  SmallTensor out = *inputs[0];
+  const auto bound = [&](size_t i, double otherwise) {
+    return inputs.size() > i && inputs[i] && !inputs[i]->values.empty() ? inputs[i]->values[0]
+                                                                        : otherwise;
+  };
+  const double least = bound(1, -HUGE_VAL), most = bound(2, HUGE_VAL);
+  for (double& value : out.values) value = std::min(std::max(value, least), most);
+  return out;
+}
+
 Small reduced(std::string_view op, const SmallTensor& data) {
   double result = op == "ReduceProd" ? 1 : 0;
   for (const double value : data.values)
@@ -262,7 +349,7 @@ Small evaluate(const onnx::NodeProto& node, std::span<const SmallTensor* const> 
     if (!count) return {};
     return SmallTensor{{}, {static_cast<double>(*count)}};
   }
-  const bool optional = op == "Slice";  // trailing inputs may be left out
+  const bool optional = op == "Slice" || op == "Clip";  // trailing inputs may be left out
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i] && !(optional && node.input(static_cast<int>(i)).empty())) return {};
     if (inputs[i] && inputs[i]->values.empty() && op != "Concat" && op != "Slice" &&
@@ -272,8 +359,10 @@ Small evaluate(const onnx::NodeProto& node, std::span<const SmallTensor* const> 
   }
   if (inputs.empty()) return {};
   const SmallTensor& first = *inputs[0];
-  if (op == "Concat") return concat(inputs);
+  if (op == "Concat") return concat(node, inputs);
   if (op == "Slice") return slice(node, inputs);
+  if (op == "Transpose") return transposed(node, first);
+  if (op == "Clip") return clipped(inputs);
   if (op == "Cast") return cast(node, first);
   if (op == "ConstantOfShape") return filled(node, first);
   if (op == "Reshape" || op == "Flatten" || op == "Squeeze" || op == "Unsqueeze") {

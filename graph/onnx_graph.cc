@@ -63,7 +63,10 @@ class Builder {
                        std::all_of(names.begin(), names.end(),
                                    [&](const std::string& name) { return constant(name); });
     if (fixed && operator_of(node.op_type()) != Operator::kRandom) {
-      for (const std::string& output : node.output()) shapes_.tensors[output].weight = true;
+      for (const std::string& output : node.output()) {
+        shapes_.tensors[output].weight = true;
+        for (const std::string& input : names) add_sources(output, input);
+      }
       return;
     }
     const auto first = names.empty() ? maker_.end() : maker_.find(names[0]);
@@ -82,7 +85,10 @@ class Builder {
       const KnownTensor* tensor = name.empty() ? nullptr : known(name);
       inputs.push_back(tensor);
       if (!tensor) continue;
-      if (is_parameter(node, i, *tensor)) draft.node.parameters += count_weight(name, *tensor);
+      if (is_parameter(node, i, *tensor)) {
+        draft.node.parameters += elements_of(tensor->shape);
+        count_weights(name);
+      }
       if (constant(name)) continue;
       const auto made = maker_.find(name);
       if (made != maker_.end() && !has(draft.inputs, made->second)) {
@@ -115,13 +121,28 @@ class Builder {
     return std::find(list.begin(), list.end(), value) != list.end();
   }
 
-  uint64_t count_weight(const std::string& name, const KnownTensor& tensor) {
-    const uint64_t elements = elements_of(tensor.shape);
-    if (counted_.insert(name).second) {
-      graph_.parameters += elements;
-      graph_.parameter_bytes += elements * bytes_of_type(tensor.type);
+  // What is computed from weights alone counts as those that it is computed from.
+  void add_sources(const std::string& output, const std::string& input) {
+    std::set<std::string_view>& sources = sources_[output];
+    const auto found = sources_.find(input);
+    if (found != sources_.end()) {
+      sources.insert(found->second.begin(), found->second.end());
+    } else if (!input.empty()) {
+      sources.insert(input);
     }
-    return elements;
+  }
+
+  void count_weights(const std::string& name) {
+    const auto computed = sources_.find(name);
+    if (computed == sources_.end()) return count_weight(name);
+    for (const std::string_view source : computed->second) count_weight(source);
+  }
+
+  void count_weight(std::string_view name) {
+    const KnownTensor& tensor = shapes_.tensors[name];
+    if (!is_float(tensor.type) || tensor.shape.empty() || !counted_.insert(name).second) return;
+    graph_.parameters += elements_of(tensor.shape);
+    graph_.parameter_bytes += elements_of(tensor.shape) * bytes_of_type(tensor.type);
   }
 
   void emit() {
@@ -148,6 +169,7 @@ class Builder {
   std::vector<DraftNode> drafts_;
   std::set<std::string> unknown_;
   std::set<std::string_view> counted_;
+  std::unordered_map<std::string_view, std::set<std::string_view>> sources_;  // initializers
   OperatorGraph graph_;
 };
 

@@ -66,6 +66,46 @@ TypeProto type_of(const KnownTensor& tensor) {
   return type;
 }
 
+KnownTensor tensor_of(const TypeProto& type) {
+  KnownTensor known;
+  if (!type.has_tensor_type()) return known;
+  known.type = type.tensor_type().elem_type();
+  known.has_shape = type.tensor_type().has_shape();
+  for (const auto& dim : type.tensor_type().shape().dim()) {
+    known.has_shape &= dim.has_dim_value();
+    known.shape.push_back(dim.dim_value());
+  }
+  if (!known.has_shape) known.shape.clear();
+  return known;
+}
+
+// "bhid,bhjd->bhij": the library tells the number of dimensions alone. Without one: no shape.
+KnownTensor einsum_result(const NodeProto& node, const std::vector<const KnownTensor*>& inputs) {
+  KnownTensor out;
+  const auto* equation = attribute(node, "equation");
+  const size_t arrow = equation ? equation->s().find("->") : std::string::npos;
+  if (arrow == std::string::npos) return out;
+  std::unordered_map<char, int64_t> sizes;
+  size_t input = 0, place = 0;
+  for (const char index : std::string_view(equation->s()).substr(0, arrow)) {
+    if (index == ' ') continue;
+    if (index == ',') {
+      ++input;
+      place = 0;
+    } else if (input < inputs.size() && inputs[input] && place < inputs[input]->shape.size()) {
+      sizes[index] = inputs[input]->shape[place++];
+    }
+  }
+  for (const char index : std::string_view(equation->s()).substr(arrow + 2)) {
+    if (index == ' ') continue;
+    const auto found = sizes.find(index);
+    if (found == sizes.end()) return {};
+    out.shape.push_back(found->second);
+  }
+  out.has_shape = true;
+  return out;
+}
+
 // What a schema's function asks of one node.
 class NodeContext final : public onnx::InferenceContext {
  public:
@@ -272,35 +312,23 @@ class Walk {
     }
     for (int i = 0; i < node.output_size(); ++i) {
       if (node.output(i).empty()) continue;
-      const Status kept = keep(node, inputs, i, *context.getOutputType(static_cast<size_t>(i)));
-      if (!kept) return kept;
-    }
-    return Done{};
-  }
-
-  Status keep(const NodeProto& node, const std::vector<const KnownTensor*>& inputs, int output,
-              const TypeProto& type) {
-    KnownTensor known;
-    const KnownTensor* like = inputs.empty() ? nullptr : inputs[0];
-    if (type.has_tensor_type()) {
-      known.type = type.tensor_type().elem_type();
-      const auto& shape = type.tensor_type().shape();
-      known.has_shape = type.tensor_type().has_shape();
-      for (const auto& dim : shape.dim()) {
-        known.has_shape &= dim.has_dim_value();
-        known.shape.push_back(dim.dim_value());
+      KnownTensor known = node.op_type() == "Einsum"
+                              ? einsum_result(node, inputs)
+                              : tensor_of(*context.getOutputType(static_cast<size_t>(i)));
+      const KnownTensor* like = inputs.empty() ? nullptr : inputs[0];
+      if (!schema && like) {  // what the library does not know is taken to keep its shape
+        known.shape = like->shape;
+        known.has_shape = like->has_shape;
       }
+      if (known.type == onnx::TensorProto::UNDEFINED && like) known.type = like->type;
+      if (known.has_shape && !valid(known.shape)) {
+        return Error{name_of(node) + ": shape " + text_of(known.shape)};
+      }
+      if (i == 0 && !known.has_shape) {
+        return Error{name_of(node) + ": the shape of its result depends on data"};
+      }
+      out_.tensors[node.output(i)] = std::move(known);
     }
-    if (!known.has_shape && like) {  // what the library does not know is taken to keep its shape
-      known.shape = like->shape;
-      known.has_shape = like->has_shape && output == 0;
-    }
-    if (known.type == onnx::TensorProto::UNDEFINED && like) known.type = like->type;
-    if (!known.has_shape) known.shape.clear();
-    if (known.has_shape && !valid(known.shape)) {
-      return Error{name_of(node) + ": shape " + text_of(known.shape)};
-    }
-    out_.tensors[node.output(output)] = std::move(known);
     return Done{};
   }
 
