@@ -14,7 +14,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "cli/learn_program.h"
+#include "cli/programs.h"
 #include "cli/terminal.h"
 
 namespace auspex::cli {
@@ -66,7 +66,7 @@ class Peer final : public Contestant {
 }  // namespace
 
 Result<std::shared_ptr<PeerProcess>> PeerProcess::start(const std::string& onnxruntime) {
-  const std::string program = learn_program();
+  const std::string program = program_path(kLearnProgram);
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
     return Error{std::string("no line to auspex-learn: ") + std::strerror(errno)};

@@ -36,6 +36,7 @@ int feed(const Words& words);
 int check_config(const Words& words);
 int model(const Words& words);
 int bench(const Words& words);
+int graph(const Words& words);
 
 // nullopt: go on. Otherwise the command is over with this exit code: --help was asked for, or the
 // words were wrong, which stderr says in one line.

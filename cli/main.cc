@@ -16,7 +16,7 @@ struct Command {
   int (*run)(const Words& words);
 };
 
-constexpr std::array<Command, 11> kCommands = {{
+constexpr std::array<Command, 12> kCommands = {{
     {"dry-run", "what would happen to a submission, and why", dry_run},
     {"train", "fit a runtime model on a site's history", train},
     {"evaluate", "a model's accuracy against the baselines", evaluate_model},
@@ -27,6 +27,7 @@ constexpr std::array<Command, 11> kCommands = {{
     {"status", "what the daemon is doing", status},
     {"check-config", "whether a configuration is sound", check_config},
     {"model", "model show FILE: what a model file holds", model},
+    {"graph", "what a deep-learning model needs on a card", graph},
     {"bench", "how long a prediction takes here, beside others' libraries", bench},
 }};
 

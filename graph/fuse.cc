@@ -24,6 +24,7 @@ class Fusing {
       if (type == "Sigmoid") gate(i, Operator::kSilu);
       if (type == "HardSigmoid") gate(i, Operator::kHardSwish);
       if (type == "Erf") gelu(i);
+      if (type == "Tanh") tanh_gelu(i);
       if (type == "Sqrt") layer_norm(i);
       if (type == "MatMul") bias(i);
     }
@@ -98,6 +99,27 @@ class Fusing {
     for (const Id half : drafts_[*product].inputs) {
       if (half != *plus && only_input(half) == x && only_reader(half) == product) {
         take_whole(*product, Operator::kGelu, *x, {scaled, erf, plus, half});
+        return;
+      }
+    }
+  }
+
+  // x (1 + tanh(a (x + b x x x))) / 2. With a power in place of the products a framework runs the
+  // parts one by one, and they stay apart.
+  void tanh_gelu(Id tanh) {
+    const Found scaled = only_input(tanh), sum = only_input(scaled);
+    if (!is(scaled, "Mul") || !is(sum, "Add") || drafts_[*sum].inputs.size() != 2) return;
+    for (const Id cubic : drafts_[*sum].inputs) {
+      const Found cube = only_input(cubic);
+      if (!is(cubic, "Mul") || !is(cube, "Mul") || drafts_[*cube].inputs.size() != 2) continue;
+      for (const Id square : drafts_[*cube].inputs) {
+        const Found x = only_input(square), plus = only_reader(tanh), product = only_reader(plus);
+        if (!x || !is(square, "Mul") || !reads(cube, *x) || !reads(sum, *x)) continue;
+        if (!is(plus, "Add") || !is(product, "Mul") || !reads(product, *x)) continue;
+        const Found half = only_reader(product);
+        const bool halved = is(half, "Mul") && drafts_[*half].inputs.size() == 1;
+        take_whole(halved ? *half : *product, Operator::kGelu, *x,
+                   {square, cube, cubic, sum, scaled, tanh, plus, product});
         return;
       }
     }

@@ -175,14 +175,6 @@ class Builder {
 
 }  // namespace
 
-uint64_t OperatorGraph::macs() const {
-  uint64_t sum = 0;
-  for (const OperatorNode& node : nodes) {
-    if (__builtin_add_overflow(sum, node.macs, &sum)) return UINT64_MAX;
-  }
-  return sum;
-}
-
 Result<OperatorGraph> read_onnx(int fd, const ModelInput& input, const OnnxLimits& limits) {
   const Result<std::string> skeleton = onnx_skeleton(fd, limits);
   if (!skeleton) return skeleton.error();

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,16 @@ struct OperatorGraph {
   std::vector<std::string> unknown;  // names of operators that the vocabulary lacks, each once
 
   uint64_t macs() const;
+  std::span<const uint32_t> inputs_of(uint32_t node) const {
+    return std::span(inputs).subspan(first_input[node], first_input[node + 1] - first_input[node]);
+  }
 };
+
+// Shape: [nodes], who reads each one's result
+std::vector<std::vector<uint32_t>> readers_of(const OperatorGraph& graph);
+
+// Shape: [nodes]. Whether a framework makes the result by looking at its input another way: no
+// kernel runs and no memory is taken. Slices; transposes that products read; padding by nothing.
+std::vector<bool> views_of(const OperatorGraph& graph);
 
 }  // namespace auspex

@@ -248,6 +248,24 @@ TEST(OnnxGraph, OneKernelThatExportersTakeApartIsOneNode) {
   EXPECT_THAT(operators_of(gelu), ElementsAre(Operator::kRelu, Operator::kGelu));
   EXPECT_THAT(inputs_of(gelu, 1), ElementsAre(0));
 
+  const OperatorGraph tanh_gelu = graph_of(image()
+                                               .scalar("a", 0.8F)
+                                               .scalar("b", 0.045F)
+                                               .scalar("one", 1)
+                                               .scalar("half", 0.5F)
+                                               .node("Relu", {"x"}, {"r"})
+                                               .node("Mul", {"r", "r"}, {"r2"})
+                                               .node("Mul", {"r", "r2"}, {"r3"})
+                                               .node("Mul", {"r3", "b"}, {"c"})
+                                               .node("Add", {"r", "c"}, {"s"})
+                                               .node("Mul", {"s", "a"}, {"m"})
+                                               .node("Tanh", {"m"}, {"t"})
+                                               .node("Add", {"t", "one"}, {"p"})
+                                               .node("Mul", {"r", "p"}, {"q"})
+                                               .node("Mul", {"q", "half"}, {"y"})
+                                               .output("y"));
+  EXPECT_THAT(operators_of(tanh_gelu), ElementsAre(Operator::kRelu, Operator::kGelu));
+
   const OperatorGraph norm = graph_of(image({1, 5, 64})
                                           .scalar("two", 2)
                                           .scalar("epsilon", 1e-5F)

@@ -19,7 +19,7 @@ ARROWS = {
     'daemon': {'ipc', 'kernels', 'shared'},
     'plugin': {'ipc', 'shared'},
     'learn': {'shared', 'kernels'},
-    'cli': {'daemon', 'ipc', 'kernels', 'learn', 'shared'},
+    'cli': {'daemon', 'graph', 'ipc', 'kernels', 'learn', 'shared'},
 }
 # The plugin's code runs inside slurmctld: of ipc only the client's side, of shared only values.
 PLUGIN_MAY = {'ipc/client.h', 'ipc/codec.h', 'ipc/protocol.h', 'shared/decision.h',

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// auspex-graph: what a model file needs on a card. It reads files that anybody may have written, so
+// the reading is done by a child with little memory and little time.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/graph_report.h"
+#include "cli/terminal.h"
+#include "graph/onnx_graph.h"
+
+namespace auspex::cli {
+namespace {
+
+constexpr rlim_t kMostMemory = rlim_t{2} << 30;  // bytes of addresses
+constexpr rlim_t kMostSeconds = 20;
+// Estimates of models in which more than this is unknown would be guesses.
+constexpr double kMostUnknown = 0.1;
+
+struct Options {
+  std::string file, gpu = "a100-40gb", input, mode = "inference", format = "fp32",
+                    optimizer = "adam";
+  uint64_t batch = 1;
+  double context_mib = kContextMib, headroom = 0.10;
+  bool json = false;
+};
+
+void declare(CLI::App& app, Options& o) {
+  app.add_option("MODEL", o.file, "ONNX file; weights are not read")->required();
+  app.add_option("--batch", o.batch, "samples at a time")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 20))
+      ->capture_default_str();
+  app.add_option("--gpu", o.gpu, gpu_names())->capture_default_str();
+  app.add_option("--input", o.input, "shape of a sample where the file leaves it open: 3x224x224");
+  app.add_option("--mode", o.mode,
+                 "inference, graph (what gradients need is kept) or training (one step)")
+      ->check(CLI::IsMember(std::vector<std::string>(kRunModeNames.begin(), kRunModeNames.end())))
+      ->capture_default_str();
+  app.add_option("--format", o.format, "fp32, tf32 or half (FP16, BF16)")
+      ->check(CLI::IsMember(
+          std::vector<std::string>(kNumberFormatNames.begin(), kNumberFormatNames.end())))
+      ->capture_default_str();
+  app.add_option("--optimizer", o.optimizer, "of training: sgd, momentum or adam")
+      ->check(
+          CLI::IsMember(std::vector<std::string>(kOptimizerNames.begin(), kOptimizerNames.end())))
+      ->capture_default_str();
+  app.add_option("--context-mib", o.context_mib,
+                 "memory of the driver's context and libraries, as one run on the site shows it")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  app.add_option("--headroom", o.headroom, "share of the memory that a slice must have to spare")
+      ->check(CLI::Range(0.0, 10.0))
+      ->capture_default_str();
+  app.add_flag("--json", o.json, "print one JSON object");
+}
+
+// "3x224x224"; nullopt: something else.
+std::optional<std::vector<int64_t>> sample_of(const std::string& text) {
+  std::vector<int64_t> sample;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = std::min(text.find('x', at), text.size());
+    const std::string number = text.substr(at, end - at);
+    const bool digits =
+        !number.empty() && number.size() < 10 &&
+        std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (!digits || number == "0") return std::nullopt;
+    sample.push_back(std::stoll(number));
+    at = end + 1;
+  }
+  if (!text.empty() && text.back() == 'x') return std::nullopt;
+  return sample;
+}
+
+template <class Names>
+size_t place_of(const Names& names, const std::string& name) {
+  return static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+}
+
+// Never waits, as opening a FIFO would.
+Result<int> open_file(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return Error{path + ": " + std::strerror(errno)};
+  return fd;
+}
+
+int report(const Options& o, int fd) {
+  const auto sample = sample_of(o.input);
+  if (!sample) return fail("graph: --input: '" + o.input + "' is no shape such as 3x224x224");
+  const Result<OperatorGraph> read = read_onnx(fd, {o.batch, *sample});
+  if (!read) return fail(o.file + ": " + read.error().message);
+  if (const double share = unknown_share(*read); share > kMostUnknown) {
+    std::string names;
+    for (const std::string& name : read->unknown) names += (names.empty() ? "" : ", ") + name;
+    return fail(o.file + ": no answer: " + std::to_string(static_cast<int>(100 * share)) +
+                    " % of it are operators of which nothing is known: " + names.substr(0, 200),
+                kNo);
+  }
+  const RunConfig config = {static_cast<RunMode>(place_of(kRunModeNames, o.mode)),
+                            static_cast<NumberFormat>(place_of(kNumberFormatNames, o.format)),
+                            static_cast<Optimizer>(place_of(kOptimizerNames, o.optimizer))};
+  const Gpu& gpu = *gpu_named(o.gpu);
+  const GraphReport made = {*read,         gpu,        config,
+                            o.context_mib, o.headroom, estimate(*read, gpu, config, o.context_mib)};
+  if (o.json) {
+    print_json(graph_json(made));
+  } else {
+    print_graph(made);
+  }
+  return kDone;
+}
+
+// In a child, because a library that a strange file leads astray ends only that.
+int report_apart(const Options& o, int fd) {
+  const pid_t child = fork();
+  if (child < 0) return fail(std::string("graph: no process: ") + std::strerror(errno));
+  if (child == 0) {
+    const rlimit memory = {kMostMemory, kMostMemory}, seconds = {kMostSeconds, kMostSeconds};
+    const rlimit none = {0, 0};
+    setrlimit(RLIMIT_AS, &memory);
+    setrlimit(RLIMIT_CPU, &seconds);
+    setrlimit(RLIMIT_CORE, &none);
+    int code = kBad;
+    try {
+      code = report(o, fd);
+    } catch (const std::exception& exception) {
+      code = fail(o.file + ": " + exception.what());
+    }
+    std::fflush(stdout);
+    _exit(code);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  const int signal = WTERMSIG(status);
+  return fail(o.file + (signal == SIGXCPU || signal == SIGKILL
+                            ? ": reading it took more than 20 s"
+                            : std::string(": reading it failed: ") + strsignal(signal)));
+}
+
+int run(const Words& words) {
+  Options options;
+  CLI::App app(
+      "What a deep-learning model needs on a card, and which MIG slice it fits, without running\n"
+      "it: from its operators, the card's data sheet and the order in which memory is taken.",
+      "auspex graph");
+  declare(app, options);
+  if (const auto code = parse_words(app, words)) return *code;
+  if (!gpu_named(options.gpu)) {
+    return fail("graph: --gpu: '" + options.gpu + "' is not known; allowed: " + gpu_names());
+  }
+  const Result<int> fd = open_file(options.file);
+  if (!fd) return fail(fd.error().message);
+  const int code = report_apart(options, *fd);
+  close(*fd);
+  return code;
+}
+
+}  // namespace
+}  // namespace auspex::cli
+
+int main(int argc, char** argv) {
+  // argv[1] is the command's name, as auspex hands it over.
+  return auspex::cli::run({argv + std::min(argc, 2), argv + argc});
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/graph_report.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/terminal.h"
+
+namespace auspex::cli {
+namespace {
+
+using nlohmann::json;
+
+template <class... Values>
+std::string text(const char* format, Values... values) {
+  char line[160];
+  std::snprintf(line, sizeof line, format, values...);
+  return line;
+}
+
+constexpr double kMiB = 1 << 20;
+
+double mib(uint64_t bytes) {
+  return static_cast<double>(bytes) / kMiB;
+}
+
+const char* mode_name(const GraphReport& report) {
+  return kRunModeNames[static_cast<size_t>(report.config.mode)];
+}
+const char* format_name(const GraphReport& report) {
+  return kNumberFormatNames[static_cast<size_t>(report.config.format)];
+}
+
+json work_json(const Work& work) {
+  json macs, elements;
+  for (size_t i = 0; i < work.macs.size(); ++i) macs[kProductNames[i]] = work.macs[i];
+  for (size_t i = 0; i < work.elements.size(); ++i) elements[kTrafficNames[i]] = work.elements[i];
+  return {
+      {"macs", macs}, {"elements", elements}, {"weights", work.weights}, {"kernels", work.kernels}};
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, double>> fits_of(const GraphReport& report) {
+  std::vector<std::pair<std::string, double>> fits;
+  if (const MigCard* card = mig_card(report.gpu.mig_card)) {
+    for (const MigSlice& slice : mig_slices(*card)) {
+      fits.emplace_back(slice.name, report.estimate.memory_mib / slice.usable_mib);
+    }
+  }
+  return fits;
+}
+
+std::optional<std::string> profile_of(const GraphReport& report) {
+  const MigCard* card = mig_card(report.gpu.mig_card);
+  if (!card) return std::nullopt;
+  const std::vector<MigSlice> slices = mig_slices(*card);
+  const MigSlice* slice = smallest_fit(slices, {report.estimate.memory_mib, report.headroom, 0});
+  return slice ? std::optional(slice->name) : std::nullopt;
+}
+
+json graph_json(const GraphReport& report) {
+  json fits = json::object();
+  for (const auto& [name, share] : fits_of(report)) fits[name] = share;
+  const auto profile = profile_of(report);
+  return {{"memory_mib", report.estimate.memory_mib},
+          {"latency_ms", report.estimate.latency_ms},
+          {"energy_j", report.estimate.energy_j},
+          {"mig_profile", profile ? json(*profile) : json(nullptr)},
+          {"fits", fits},
+          {"nodes", report.graph.nodes.size()},
+          {"macs", report.graph.macs()},
+          {"parameters", report.graph.parameters},
+          {"batch", report.graph.batch},
+          {"gpu", report.gpu.name},
+          {"mode", mode_name(report)},
+          {"format", format_name(report)},
+          {"context_mib", report.context_mib},
+          {"tensors_mib", mib(report.estimate.tensors.most)},
+          {"unknown", report.graph.unknown},
+          {"work", work_json(report.estimate.work)}};
+}
+
+void print_graph(const GraphReport& report) {
+  const OperatorGraph& graph = report.graph;
+  const Estimate& estimate = report.estimate;
+  std::vector<std::pair<std::string, std::string>> fields = {
+      {"model",
+       text("%zu operators, %.2f M parameters, %.3f G multiply-adds for %llu", graph.nodes.size(),
+            1e-6 * static_cast<double>(graph.parameters), 1e-9 * static_cast<double>(graph.macs()),
+            static_cast<unsigned long long>(graph.batch))},
+      {"run", text("%s in %s on %s", mode_name(report), format_name(report),
+                   std::string(report.gpu.name).c_str())},
+      {"memory",
+       text("%.0f MiB: weights %.0f, all tensors at most %.0f, context %.0f", estimate.memory_mib,
+            mib(estimate.tensors.weights), mib(estimate.tensors.most), report.context_mib)},
+      {"latency", text("%.2f ms", estimate.latency_ms)},
+      {"energy", text("%.2f J", estimate.energy_j)},
+  };
+  for (const std::string& name : graph.unknown) {
+    fields.emplace_back("unknown", name + ": nothing is known of this operator");
+  }
+  const auto profile = profile_of(report);
+  for (const auto& [name, share] : fits_of(report)) {
+    const char* mark = profile == name ? "  <- the smallest that fits" : "";
+    fields.emplace_back(name, text("%.0f %%%s", 100 * share, mark));
+  }
+  const bool fits = estimate.memory_mib <= report.gpu.memory_mib;
+  if (!fits) fields.emplace_back("fits", "not on this card");
+  print_fields(fields);
+}
+
+}  // namespace auspex::cli

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a card can do, as its maker says.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace auspex {
+
+struct Gpu {
+  std::string_view name;      // "a100-40gb"
+  std::string_view mig_card;  // in shared/mig.h; empty: no MIG
+  // Dense multiply-add, 10^12 operations a second, sums in FP32; 0: the card has none.
+  double fp32_tflops, tf32_tflops, half_tflops;
+  double bandwidth_gb_s;
+  double memory_mib;  // that a process can have
+  double power_w;     // at most
+  double idle_w;
+  std::string_view source;
+};
+
+// nullptr: unknown.
+const Gpu* gpu_named(std::string_view name);
+// "a100-40gb a100-80gb ...", for messages.
+std::string gpu_names();
+
+}  // namespace auspex
