@@ -122,9 +122,12 @@ int report_apart(const Options& o, int fd) {
   const pid_t child = fork();
   if (child < 0) return fail(std::string("graph: no process: ") + std::strerror(errno));
   if (child == 0) {
-    const rlimit memory = {kMostMemory, kMostMemory}, seconds = {kMostSeconds, kMostSeconds};
+    [[maybe_unused]] const rlimit memory = {kMostMemory, kMostMemory};
+    const rlimit seconds = {kMostSeconds, kMostSeconds};
     const rlimit none = {0, 0};
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they map terabytes
     setrlimit(RLIMIT_AS, &memory);
+#endif
     setrlimit(RLIMIT_CPU, &seconds);
     setrlimit(RLIMIT_CORE, &none);
     int code = kBad;

@@ -10,11 +10,11 @@ constexpr double kMiB = 1 << 20;
 
 // What of the data sheet's figures is reached. Source: least squares of log(estimated / measured)
 // by learn/graphs/fit_roofline on timm's published inference benchmarks (FP16 autocast, PyTorch 2.4
-// and 2.9, RTX 3090, 4090, 5090 and PRO 6000; 395 models).
-constexpr std::array<double, kProductNames.size()> kProductShares = {0.836, 1.08, 0.445, 0.073,
-                                                                     1.0};
-constexpr std::array<double, kTrafficNames.size()> kTrafficShares = {0.841, 0.453, 0.435, 0.829};
-constexpr double kKernelS = 18e-6;  // a launch, and a kernel's start and end
+// and 2.9, RTX 3090, 4090, 5090 and PRO 6000; 631 models).
+constexpr std::array<double, kProductNames.size()> kProductShares = {0.893, 1.084, 0.502, 0.078,
+                                                                     1.1};
+constexpr std::array<double, kTrafficNames.size()> kTrafficShares = {0.868, 0.444, 0.431, 0.765};
+constexpr double kKernelS = 26e-6;  // a launch, and a kernel's start and end
 
 // Backward computes two products for each of forward's, and moves about twice the bytes.
 constexpr double kTrainingSteps = 3;

@@ -29,19 +29,14 @@ SmallTensor list_of(const std::vector<int64_t>& values) {
   return {{static_cast<int64_t>(values.size())}, {values.begin(), values.end()}};
 }
 
-// One operand's element for that of the result, which is as the larger: equal shapes, or one
-// number.
 Small broadcast(const SmallTensor& a, const SmallTensor& b, int32_t type,
                 const std::function<double(double, double)>& f) {
-  const bool from_a = a.values.size() >= b.values.size();
-  const SmallTensor& larger = from_a ? a : b;
-  const SmallTensor& other = from_a ? b : a;
-  if (other.values.size() != larger.values.size() && other.values.size() != 1) return {};
-  SmallTensor out{larger.shape, {}, type};
-  for (size_t i = 0; i < larger.values.size(); ++i) {
-    out.values.push_back(
-        f(a.values[a.values.size() == 1 ? 0 : i], b.values[b.values.size() == 1 ? 0 : i]));
-  }
+  const auto shape = common_shape(a.shape, b.shape);
+  if (!shape) return {};
+  SmallTensor out = expanded(a, *shape);
+  const SmallTensor other = expanded(b, *shape);
+  out.type = type;
+  for (size_t i = 0; i < out.values.size(); ++i) out.values[i] = f(out.values[i], other.values[i]);
   return out;
 }
 
@@ -117,28 +112,6 @@ Small shape_of(const onnx::NodeProto& node, const std::vector<int64_t>& shape) {
   const int64_t start = place(attribute_or(node, "start", 0));
   const int64_t end = std::max(start, place(attribute_or(node, "end", count)));
   return list_of({shape.begin() + start, shape.begin() + end});
-}
-
-// Picks elements: those of the result lie `strides` apart in the data, from `first` on.
-// Shape: shape, strides [dimensions of the result]
-SmallTensor picked(const SmallTensor& data, std::vector<int64_t> shape,
-                   const std::vector<int64_t>& strides, int64_t first) {
-  SmallTensor out{std::move(shape), {}, data.type};
-  out.values.resize(*count_elements(out.shape, kMostSmallValues));
-  std::vector<int64_t> place(out.shape.size());
-  for (double& value : out.values) {
-    int64_t at = first;
-    for (size_t i = 0; i < place.size(); ++i) at += place[i] * strides[i];
-    value = data.values[static_cast<size_t>(at)];
-    for (size_t i = place.size(); i-- > 0 && ++place[i] == out.shape[i];) place[i] = 0;
-  }
-  return out;
-}
-
-std::vector<int64_t> strides_of(const std::vector<int64_t>& shape) {
-  std::vector<int64_t> strides(shape.size(), 1);
-  for (size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
-  return strides;
 }
 
 // None: there is no such axis.
@@ -296,18 +269,21 @@ Small range(const SmallTensor& start, const SmallTensor& limit, const SmallTenso
 }
 
 Small where(const SmallTensor& condition, const SmallTensor& yes, const SmallTensor& no) {
-  SmallTensor out = yes.values.size() >= no.values.size() ? yes : no;
-  if (condition.values.size() > out.values.size()) return {};
-  const auto at = [](const SmallTensor& t, size_t i) {
-    return t.values[t.values.size() == 1 ? 0 : i];
-  };
-  for (const SmallTensor* t : {&condition, &yes, &no}) {
-    if (t->values.size() != 1 && t->values.size() != out.values.size()) return {};
-  }
+  auto shape = common_shape(yes.shape, no.shape);
+  if (shape) shape = common_shape(*shape, condition.shape);
+  if (!shape) return {};
+  SmallTensor out = expanded(yes, *shape);
+  const SmallTensor truth = expanded(condition, *shape), other = expanded(no, *shape);
   for (size_t i = 0; i < out.values.size(); ++i) {
-    out.values[i] = at(condition, i) != 0 ? at(yes, i) : at(no, i);
+    if (truth.values[i] == 0) out.values[i] = other.values[i];
   }
   return out;
+}
+
+Small expand(const SmallTensor& data, const SmallTensor& shape) {
+  const auto common = common_shape(data.shape, whole_numbers(shape));
+  if (!common) return {};
+  return expanded(data, *common);
 }
 
 Small clipped(std::span<const SmallTensor* const> inputs) {
@@ -370,6 +346,7 @@ Small evaluate(const onnx::NodeProto& node, std::span<const SmallTensor* const> 
   }
   if (op == "ReduceProd" || op == "ReduceSum") return reduced(op, first);
   if (op == "Gather" && inputs.size() == 2) return gather(first, *inputs[1]);
+  if (op == "Expand" && inputs.size() == 2) return expand(first, *inputs[1]);
   if (op == "Range" && inputs.size() == 3) return range(first, *inputs[1], *inputs[2]);
   if (op == "Where" && inputs.size() == 3) return where(first, *inputs[1], *inputs[2]);
   if (inputs.size() == 1) return unary(op, first);

@@ -116,4 +116,44 @@ TensorProto tensor_proto(const SmallTensor& tensor) {
   return out;
 }
 
+SmallTensor picked(const SmallTensor& data, std::vector<int64_t> shape,
+                   const std::vector<int64_t>& strides, int64_t first) {
+  SmallTensor out{std::move(shape), {}, data.type};
+  out.values.resize(*count_elements(out.shape, kMostSmallValues));
+  std::vector<int64_t> place(out.shape.size());
+  for (double& value : out.values) {
+    int64_t at = first;
+    for (size_t i = 0; i < place.size(); ++i) at += place[i] * strides[i];
+    value = data.values[static_cast<size_t>(at)];
+    for (size_t i = place.size(); i-- > 0 && ++place[i] == out.shape[i];) place[i] = 0;
+  }
+  return out;
+}
+
+std::vector<int64_t> strides_of(const std::vector<int64_t>& shape) {
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
+  return strides;
+}
+
+std::optional<std::vector<int64_t>> common_shape(std::vector<int64_t> a, std::vector<int64_t> b) {
+  if (a.size() < b.size()) std::swap(a, b);
+  const size_t missing = a.size() - b.size();
+  for (size_t i = 0; i < b.size(); ++i) {
+    int64_t& mine = a[missing + i];
+    if (mine != b[i] && mine != 1 && b[i] != 1) return {};
+    mine = mine == 1 ? b[i] : mine;
+  }
+  if (!count_elements(a, kMostSmallValues)) return {};
+  return a;
+}
+
+SmallTensor expanded(const SmallTensor& data, const std::vector<int64_t>& shape) {
+  const std::vector<int64_t> own = strides_of(data.shape);
+  std::vector<int64_t> strides(shape.size());
+  const size_t missing = shape.size() - own.size();
+  for (size_t i = 0; i < own.size(); ++i) strides[missing + i] = data.shape[i] == 1 ? 0 : own[i];
+  return picked(data, shape, strides, 0);
+}
+
 }  // namespace auspex

@@ -28,6 +28,17 @@ std::optional<size_t> count_elements(const std::vector<int64_t>& shape, size_t m
 // Towards zero; what does not fit becomes the nearest that does.
 int64_t whole_number(double value);
 
+// Elements between neighbours along each dimension.
+std::vector<int64_t> strides_of(const std::vector<int64_t>& shape);
+// Picks elements: those of the result lie `strides` apart in the data, from `first` on.
+// Shape: shape, strides [dimensions of the result]; at most kMostSmallValues elements
+SmallTensor picked(const SmallTensor& data, std::vector<int64_t> shape,
+                   const std::vector<int64_t>& strides, int64_t first);
+// What two shapes are broadcast to. None: they do not fit together, or the result is not small.
+std::optional<std::vector<int64_t>> common_shape(std::vector<int64_t> a, std::vector<int64_t> b);
+// shape: a common shape of the data's and another
+SmallTensor expanded(const SmallTensor& data, const std::vector<int64_t>& shape);
+
 // The shape of an input, empty for a scalar; nullptr where it is not known.
 using KnownShape = const std::vector<int64_t>*;
 

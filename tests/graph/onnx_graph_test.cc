@@ -2,44 +2,21 @@
 // From an ONNX file to operators: what is a node, what flows where, how much work it is.
 #include "graph/onnx_graph.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <algorithm>
-
-#include "tests/fixtures/onnx_model.h"
+#include "tests/graph/read_graph.h"
 
 namespace auspex {
 namespace {
 
+using fixtures::error_of;
+using fixtures::graph_of;
+using fixtures::image;
 using fixtures::OnnxModel;
+using fixtures::residual;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Dims = std::vector<int64_t>;
-
-Result<OperatorGraph> read_bytes(const std::string& bytes, const ModelInput& input = {},
-                                 const OnnxLimits& limits = {}) {
-  const int fd = memfd_create("model", MFD_CLOEXEC);
-  EXPECT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  lseek(fd, 0, SEEK_SET);
-  Result<OperatorGraph> graph = read_onnx(fd, input, limits);
-  close(fd);
-  return graph;
-}
-
-OperatorGraph graph_of(const OnnxModel& model, const ModelInput& input = {}) {
-  Result<OperatorGraph> graph = read_bytes(model.bytes(), input);
-  EXPECT_TRUE(graph.ok()) << graph.error().message;
-  return graph ? *graph : OperatorGraph();
-}
-
-std::string error_of(const OnnxModel& model, const ModelInput& input = {}) {
-  const Result<OperatorGraph> graph = read_bytes(model.bytes(), input);
-  return graph ? "no error" : graph.error().message;
-}
 
 std::vector<Operator> operators_of(const OperatorGraph& graph) {
   std::vector<Operator> out;
@@ -50,28 +27,6 @@ std::vector<Operator> operators_of(const OperatorGraph& graph) {
 std::vector<uint32_t> inputs_of(const OperatorGraph& graph, size_t node) {
   return {graph.inputs.begin() + graph.first_input[node],
           graph.inputs.begin() + graph.first_input[node + 1]};
-}
-
-OnnxModel image(std::initializer_list<OnnxModel::Dim> dims = {"batch", 3, 8, 8}) {
-  OnnxModel model;
-  model.input("x", dims);
-  return model;
-}
-
-// x -> Conv -> BatchNorm -> Relu -> + x' where x' is the first convolution's result
-OnnxModel residual() {
-  return image()
-      .weight("w", {16, 3, 3, 3})
-      .weight("b", {16})
-      .weight("scale", {16})
-      .weight("shift", {16})
-      .weight("mean", {16})
-      .weight("variance", {16})
-      .node("Conv", {"x", "w", "b"}, {"c"}, {{"pads", Dims{1, 1, 1, 1}}})
-      .node("BatchNormalization", {"c", "scale", "shift", "mean", "variance"}, {"n"})
-      .node("Relu", {"n"}, {"r"})
-      .node("Add", {"r", "c"}, {"y"})
-      .output("y");
 }
 
 TEST(OnnxGraph, KeepsSkipConnections) {
@@ -216,6 +171,27 @@ TEST(OnnxGraph, WhatComputesShapesIsNoNode) {
   EXPECT_EQ(graph.macs(), 5 * 192 * 10);
 }
 
+// Range(3) - Range(2) as a column: a table of 3 x 2, as relative positions are computed.
+TEST(OnnxGraph, NumbersAreComputedWithBroadcasting) {
+  const OperatorGraph graph = graph_of(image({"batch", 3, 2})
+                                           .numbers("row", {0, 1})
+                                           .numbers("column", {0, 1, 2})
+                                           .numbers("last", {1})
+                                           .node("Unsqueeze", {"column", "last"}, {"c"})
+                                           .node("Sub", {"c", "row"}, {"table"})
+                                           .node("Shape", {"table"}, {"shape"})
+                                           .node("ReduceProd", {"shape"}, {"count"})
+                                           .numbers("batch", {-1})
+                                           .numbers("once", {1})
+                                           .node("Reshape", {"count", "once"}, {"six"})
+                                           .node("Concat", {"batch", "six"}, {"to"}, {{"axis", 0}})
+                                           .node("Reshape", {"x", "to"}, {"flat"})
+                                           .node("Relu", {"flat"}, {"y"})
+                                           .output("y"),
+                                       {4, {}});
+  EXPECT_THAT(graph.nodes[0].shape, ElementsAre(4, 6));
+}
+
 TEST(OnnxGraph, WhatDependsOnWeightsAloneIsNoNode) {
   const OperatorGraph graph = graph_of(image({1, 7})
                                            .weight("w", {5, 7})
@@ -326,91 +302,6 @@ TEST(OnnxGraph, AnOperatorThatIsNotKnownIsNamed) {
   EXPECT_THAT(operators_of(graph), ElementsAre(Operator::kUnknown, Operator::kRelu));
   EXPECT_THAT(graph.unknown, ElementsAre("Frobnicate"));
   EXPECT_THAT(graph.nodes[1].shape, ElementsAre(1, 3, 8, 8));
-}
-
-TEST(OnnxGraph, SaysWhatIsWrongWithAModel) {
-  EXPECT_THAT(error_of(image().node("Relu", {"nothing"}, {"y"})),
-              HasSubstr("Relu 'y': its input 'nothing' comes from nowhere"));
-  EXPECT_THAT(error_of(image().node("Add", {"x", "b"}, {"a"}).node("Relu", {"a"}, {"b"})),
-              HasSubstr("the graph has a cycle"));
-  EXPECT_THAT(error_of(image()), HasSubstr("its graph has no nodes"));
-  EXPECT_THAT(error_of(image({1, 7}).weight("w", {5, 3}).node("MatMul", {"x", "w"}, {"y"})),
-              HasSubstr("MatMul 'y': "));
-  OnnxModel vast = image({"batch", 2'000'000'000, 2'000'000'000}).node("Relu", {"x"}, {"y"});
-  EXPECT_THAT(error_of(vast), HasSubstr("input 'x': shape [1x2000000000x2000000000]"));
-  OnnxModel negative = image().node("Relu", {"x"}, {"y"});
-  negative.graph().add_initializer()->add_dims(-5);
-  EXPECT_THAT(error_of(negative), HasSubstr("shape [-5]"));
-}
-
-TEST(OnnxGraph, WhatIsNoModelIsSaidSo) {
-  const auto message = [](const std::string& bytes) {
-    const Result<OperatorGraph> graph = read_bytes(bytes);
-    return graph ? "no error" : graph.error().message;
-  };
-  EXPECT_THAT(message(""), HasSubstr("empty"));
-  EXPECT_THAT(message("#!/bin/bash\necho this is no model\n"), HasSubstr("not an ONNX model"));
-  EXPECT_THAT(message(std::string(100'000, '\n')), HasSubstr("not an ONNX model"));
-  OnnxModel deep;
-  auto* graph = &deep.graph();
-  for (int i = 0; i < 100; ++i) graph = graph->add_node()->add_attribute()->mutable_g();
-  EXPECT_THAT(message(deep.bytes()), HasSubstr("messages within messages"));
-  const int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  EXPECT_THAT(read_onnx(folder, {}).error().message, HasSubstr("not a regular file"));
-  close(folder);
-}
-
-TEST(OnnxGraph, CutAnywhereItIsRefused) {
-  const std::string bytes = residual().bytes();
-  for (size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_FALSE(read_bytes(bytes.substr(0, size)).ok()) << size;
-  }
-}
-
-TEST(OnnxGraph, AlteredAnywhereItIsReadOrRefused) {
-  const std::string bytes = residual().bytes();
-  size_t refused = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    std::string altered = bytes;
-    altered[i] = static_cast<char>(altered[i] ^ (1 << (i % 8)));
-    refused += !read_bytes(altered).ok();
-  }
-  EXPECT_GT(refused, 50);
-  EXPECT_LT(refused, bytes.size());
-}
-
-TEST(OnnxGraph, LimitsAreKept) {
-  OnnxModel model = image();
-  std::string last = "x";
-  for (int i = 0; i < 20; ++i) {
-    const std::string next = "r" + std::to_string(i);
-    model.node("Relu", {last}, {next});
-    last = next;
-  }
-  EXPECT_TRUE(read_bytes(model.bytes()).ok());
-  EXPECT_THAT(read_bytes(model.bytes(), {}, {1 << 20, 19}).error().message,
-              HasSubstr("more than 19 nodes"));
-  model.graph().mutable_node(0)->set_name(std::string(2 << 20, 'n'));
-  EXPECT_THAT(read_bytes(model.bytes(), {}, {1 << 20, 100}).error().message,
-              HasSubstr("more than 1 MiB beside the weights"));
-}
-
-TEST(OnnxSkeleton, HasNoWeights) {
-  const std::string bytes = image({1, 1024})
-                                .weight("w", {1024, 4096})
-                                .node("MatMul", {"x", "w"}, {"y"})
-                                .output("y")
-                                .bytes();
-  const int fd = memfd_create("model", MFD_CLOEXEC);
-  ASSERT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  lseek(fd, 0, SEEK_SET);
-  const Result<std::string> skeleton = onnx_skeleton(fd);
-  close(fd);
-  ASSERT_TRUE(skeleton.ok()) << skeleton.error().message;
-  EXPECT_LT(skeleton->size(), 300);
-  onnx::ModelProto model;
-  ASSERT_TRUE(model.ParseFromString(*skeleton));
-  EXPECT_THAT(model.graph().initializer(0).dims(), ElementsAre(1024, 4096));
 }
 
 }  // namespace
