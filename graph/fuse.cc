@@ -48,23 +48,38 @@ class Fusing {
     return std::find(inputs.begin(), inputs.end(), input) != inputs.end();
   }
 
+  // Whether nothing outside of the pattern reads what is inside of it.
+  bool closed(Id last, std::initializer_list<Found> others) const {
+    const auto inside = [&](Id i) {
+      return i == last || std::find(others.begin(), others.end(), Found(i)) != others.end();
+    };
+    return std::all_of(others.begin(), others.end(), [&](Found other) {
+      if (!other || *other == last) return true;
+      const std::vector<Id>& readers = readers_[*other];
+      return !drafts_[*other].leaves && std::all_of(readers.begin(), readers.end(), inside);
+    });
+  }
+
   // `last` does the work of the others, from x, which may be the model's input.
-  void become(Id last, Operator op, Found x, std::initializer_list<Found> others) {
+  void become(Id last, Operator op, Found x, uint64_t input_elements,
+              std::initializer_list<Found> others) {
+    if (!closed(last, others)) return;
     DraftNode& whole = drafts_[last];
     for (const Found other : others) {
       if (!other || *other == last) continue;
       whole.node.parameters += drafts_[*other].node.parameters;
+      whole.node.macs += drafts_[*other].node.macs;
       drafts_[*other].gone = true;
     }
     whole.node.op = op;
+    whole.node.input_elements = input_elements;
     whole.inputs.clear();
     if (x) whole.inputs.push_back(*x);
   }
 
   // Of the patterns in which x goes in and as much comes out.
   void take_whole(Id last, Operator op, Id x, std::initializer_list<Found> others) {
-    drafts_[last].node.input_elements = drafts_[x].node.output_elements;
-    become(last, op, x, others);
+    become(last, op, x, drafts_[x].node.output_elements, others);
   }
 
   // x * f(x)
@@ -80,9 +95,7 @@ class Fusing {
     const OperatorNode& node = drafts_[product].node;
     if (node.op != Operator::kDense || !is(sum, "Add") || node.shape.empty()) return;
     if (drafts_[*sum].node.parameters != static_cast<uint64_t>(node.shape.back())) return;
-    drafts_[*sum].node.macs = node.macs;
-    drafts_[*sum].node.input_elements = node.input_elements;
-    become(*sum, Operator::kDense, x, {product});
+    become(*sum, Operator::kDense, x, node.input_elements, {product});
   }
 
   // x (1 + erf(x / sqrt 2)) / 2, halved at the end or at the start

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/memory.h"
 
-#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -47,6 +46,8 @@ Saved saved_by(Operator op) {
     case Operator::kMaxPool:
     case Operator::kSort:
       return {true, false, 8};
+    case Operator::kDropout:
+      return {false, false, 1};
     case Operator::kRelu:
     case Operator::kLeakyRelu:
     case Operator::kSigmoid:
@@ -67,15 +68,20 @@ class Step {
         readers_(readers_of(graph)),
         views_(views_of(graph)),
         tensors_(graph.nodes.size()),
-        owner_(graph.nodes.size()) {
+        owner_(graph.nodes.size()),
+        leaves_(graph.nodes.size()) {
     for (uint32_t i = 0; i < owner_.size(); ++i) owner_[i] = i;
+    for (const uint32_t output : graph.outputs) leaves_[output] = true;
   }
 
   MemoryUse run() {
     take_weights();
     allocator_.take(graph_.given_elements * width());
     for (uint32_t i = 0; i < graph_.nodes.size(); ++i) forward(i);
-    if (config_.mode == RunMode::kTraining) backward();
+    if (config_.mode == RunMode::kTraining) {
+      backward();
+      optimize();
+    }
     use_.most = allocator_.most_taken();
     use_.reserved = allocator_.reserved();
     return use_;
@@ -96,7 +102,7 @@ class Step {
 
   void take_weights() {
     uint64_t copies = 1;
-    if (config_.mode == RunMode::kTraining) copies += 1 + states_of(config_.optimizer);
+    if (config_.mode == RunMode::kTraining) copies += states_of(config_.optimizer);
     for (const OperatorNode& node : graph_.nodes) {
       if (node.parameters == 0) continue;
       for (uint64_t copy = 0; copy < copies; ++copy) {
@@ -113,13 +119,9 @@ class Step {
     const auto inputs = graph_.inputs_of(i);
     if (inputs.size() != 1) return false;
     const uint32_t input = inputs[0];
-    if (readers_[input].size() != 1 || owner_[input] != input || leaves(input)) return false;
+    if (readers_[input].size() != 1 || owner_[input] != input || leaves_[input]) return false;
     const bool overwrites_saved = saved_by(graph_.nodes[input].op).output || saved_by(op).input;
     return !keeps_ || !overwrites_saved;
-  }
-
-  bool leaves(uint32_t i) const {
-    return std::find(graph_.outputs.begin(), graph_.outputs.end(), i) != graph_.outputs.end();
   }
 
   void forward(uint32_t i) {
@@ -131,7 +133,7 @@ class Step {
       tensors_[i].block = allocator_.take(bytes(node));
     }
     Tensor& result = tensors_[owner_[i]];
-    result.waits += static_cast<uint32_t>(readers_[i].size()) + (leaves(i) ? 1 : 0);
+    result.waits += static_cast<uint32_t>(readers_[i].size()) + (leaves_[i] ? 1 : 0);
     if (keeps_ && !views_[i]) save(i);
     for (const uint32_t input : inputs) {
       Tensor& read = tensors_[owner_[input]];
@@ -158,13 +160,18 @@ class Step {
     tensor.block.reset();
   }
 
-  // From the last node to the first: a gradient for each input, then what was saved goes.
+  // From the last node to the first: a gradient for each input and for the weights, which stay,
+  // then what was saved goes.
   void backward() {
     std::vector<std::optional<CachingAllocator::Block>> gradient(graph_.nodes.size());
     for (uint32_t i = static_cast<uint32_t>(graph_.nodes.size()); i-- > 0;) {
-      if (!gradient[i] && leaves(i)) gradient[i] = allocator_.take(bytes(graph_.nodes[i]));
+      if (!gradient[i] && leaves_[i]) gradient[i] = allocator_.take(bytes(graph_.nodes[i]));
       for (const uint32_t input : graph_.inputs_of(i)) {
         if (!gradient[input]) gradient[input] = allocator_.take(bytes(graph_.nodes[input]));
+      }
+      if (const uint64_t parameters = graph_.nodes[i].parameters; parameters > 0) {
+        allocator_.take(parameters * width());
+        use_.weights += parameters * width();
       }
       if (gradient[i]) allocator_.give_back(*gradient[i]);
       Tensor& own = tensors_[i];
@@ -175,6 +182,14 @@ class Step {
     }
   }
 
+  // Adam divides by roots of all its second moments at once: they lie there for a moment.
+  void optimize() {
+    if (config_.optimizer != Optimizer::kAdam) return;
+    for (const OperatorNode& node : graph_.nodes) {
+      if (node.parameters > 0) allocator_.take(node.parameters * width());
+    }
+  }
+
   const OperatorGraph& graph_;
   const RunConfig& config_;
   bool keeps_;
@@ -182,6 +197,7 @@ class Step {
   std::vector<bool> views_;
   std::vector<Tensor> tensors_;
   std::vector<uint32_t> owner_;  // whose memory each result is in
+  std::vector<bool> leaves_;     // the model with the result
   CachingAllocator allocator_;
   MemoryUse use_;
 };

@@ -57,7 +57,7 @@ class Builder {
   }
 
   void add(const NodeProto& node) {
-    if (node.output_size() == 0) return;
+    if (node.output_size() == 0 || node.output(0).empty()) return;
     const auto& names = node.input();
     const bool fixed = constant(node.output(0)) ||
                        std::all_of(names.begin(), names.end(),
@@ -70,11 +70,18 @@ class Builder {
       return;
     }
     const auto first = names.empty() ? maker_.end() : maker_.find(names[0]);
-    if (only_renames(node.op_type())) {
+    if (only_renames(node.op_type()) && !drops(node)) {
       if (first != maker_.end()) maker_[node.output(0)] = first->second;
       return;
     }
     draft(node);
+  }
+
+  // A dropout does nothing, unless its third input says that the model is being trained.
+  bool drops(const NodeProto& node) const {
+    const KnownTensor* training = node.input_size() > 2 ? known(node.input(2)) : nullptr;
+    return node.op_type() == "Dropout" && training && training->values &&
+           !training->values->values.empty() && training->values->values[0] != 0;
   }
 
   void draft(const NodeProto& node) {
@@ -91,9 +98,7 @@ class Builder {
       }
       if (constant(name)) continue;
       const auto made = maker_.find(name);
-      if (made != maker_.end() && !has(draft.inputs, made->second)) {
-        draft.inputs.push_back(made->second);
-      }
+      if (made != maker_.end()) read(made->second, draft);
     }
     const uint64_t parameters = draft.node.parameters;
     const KnownTensor* output = known(node.output(0));
@@ -117,8 +122,11 @@ class Builder {
     drafts_.push_back(std::move(draft));
   }
 
-  static bool has(const std::vector<uint32_t>& list, uint32_t value) {
-    return std::find(list.begin(), list.end(), value) != list.end();
+  // Once, however often the node names it.
+  void read(uint32_t made, DraftNode& draft) {
+    const auto reader = static_cast<uint32_t>(drafts_.size()) + 1;
+    last_reader_.resize(drafts_.size());
+    if (std::exchange(last_reader_[made], reader) != reader) draft.inputs.push_back(made);
   }
 
   // What is computed from weights alone counts as those that it is computed from.
@@ -127,7 +135,7 @@ class Builder {
     const auto found = sources_.find(input);
     if (found != sources_.end()) {
       sources.insert(found->second.begin(), found->second.end());
-    } else if (!input.empty()) {
+    } else if (!input.empty() && constant(input)) {  // a shape's is of activations, perhaps
       sources.insert(input);
     }
   }
@@ -167,6 +175,7 @@ class Builder {
   InferredShapes shapes_;
   std::unordered_map<std::string_view, uint32_t> maker_;  // tensor -> draft
   std::vector<DraftNode> drafts_;
+  std::vector<uint32_t> last_reader_;  // of each draft's result; 0: nobody yet
   std::set<std::string> unknown_;
   std::set<std::string_view> counted_;
   std::unordered_map<std::string_view, std::set<std::string_view>> sources_;  // initializers

@@ -46,6 +46,11 @@ Status check_window(const NodeProto& node, const std::vector<const KnownTensor*>
   const std::string& op = node.op_type();
   const bool weighted = op == "Conv" || op == "ConvTranspose";
   if (!weighted && !op.ends_with("Pool")) return Done{};
+  for (const char* const name : {"kernel_shape", "strides", "dilations"}) {
+    for (const int64_t size : attribute_list(node, name)) {
+      if (size < 1) return Error{name_of(node) + ": " + name + " of " + std::to_string(size)};
+    }
+  }
   if (inputs.empty() || !inputs[0] || !inputs[0]->has_shape) return Done{};
   const size_t rank = inputs[0]->shape.size();
   if (rank < 2) return Error{name_of(node) + ": its input has shape " + text_of(inputs[0]->shape)};

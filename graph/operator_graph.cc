@@ -52,7 +52,8 @@ const std::array<const char*, kOperatorCount> kOperatorNames = {"unknown",
                                                                 "rearrange",
                                                                 "sort",
                                                                 "quantize",
-                                                                "random"};
+                                                                "random",
+                                                                "dropout"};
 
 uint64_t OperatorGraph::macs() const {
   uint64_t sum = 0;

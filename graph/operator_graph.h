@@ -61,8 +61,9 @@ enum class Operator : uint8_t {
   kSort,       // top k, arg max, non-zero
   kQuantize,
   kRandom,
+  kDropout,  // in training; else it does nothing
 };
-inline constexpr size_t kOperatorCount = static_cast<size_t>(Operator::kRandom) + 1;
+inline constexpr size_t kOperatorCount = static_cast<size_t>(Operator::kDropout) + 1;
 extern const std::array<const char*, kOperatorCount> kOperatorNames;
 
 // Of convolutions and pools; the spatial dimensions that there are, the rest 1.

@@ -142,6 +142,7 @@ const std::map<std::string_view, Operator>& kinds() {
       {"DequantizeLinear", kQuantize},
       {"DynamicQuantizeLinear", kQuantize},
       {"QuantizeLinear", kQuantize},
+      {"Dropout", kDropout},
       {"Bernoulli", kRandom},
       {"RandomNormal", kRandom},
       {"RandomNormalLike", kRandom},

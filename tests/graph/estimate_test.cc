@@ -86,6 +86,18 @@ TEST(Memory, TrainingHoldsGradientsAndWhatTheOptimizerKeeps) {
   EXPECT_EQ(weights(RunMode::kTraining, Optimizer::kAdam), 16);
 }
 
+// In the order of an optimizer's step: results, gradients of results, gradients of weights, roots.
+TEST(Memory, AdamTakesAsMuchAgainForAMoment) {
+  const OperatorGraph graph = graph_of(
+      image({1, 1024}).weight("w", {1024, 1024}).node("MatMul", {"x", "w"}, {"y"}).output("y"));
+  const auto most = [&](Optimizer optimizer) {
+    return memory_use(graph, {RunMode::kTraining, NumberFormat::kFp32, optimizer}).most / kMiB;
+  };
+  EXPECT_EQ(most(Optimizer::kSgd), 8);
+  EXPECT_EQ(most(Optimizer::kMomentum), 12);
+  EXPECT_EQ(most(Optimizer::kAdam), 20);
+}
+
 TEST(Memory, HalfTakesHalf) {
   const OperatorGraph graph = graph_of(chain({"Sigmoid", "Tanh"}));
   EXPECT_EQ(memory_use(graph, {RunMode::kInference, NumberFormat::kHalf, {}}).most, 6 * kMiB);

@@ -26,6 +26,12 @@ TEST(OnnxFile, SaysWhatIsWrongWithAModel) {
               HasSubstr("MatMul 'y': "));
   OnnxModel vast = image({"batch", 2'000'000'000, 2'000'000'000}).node("Relu", {"x"}, {"y"});
   EXPECT_THAT(error_of(vast), HasSubstr("input 'x': shape [1x2000000000x2000000000]"));
+  EXPECT_THAT(error_of(image()
+                           .weight("w", {4, 3, 3, 3})
+                           .node("Conv", {"x", "w"}, {"y"}, {{"strides", OnnxModel::Dims{1, 0}}})),
+              HasSubstr("Conv 'y': strides of 0"));
+  EXPECT_THAT(error_of(image().weight("w", {4, 3, 3}).node("Conv", {"x", "w"}, {"y"})),
+              HasSubstr("Conv 'y': its weights do not fit [1x3x8x8]"));
   OnnxModel negative = image().node("Relu", {"x"}, {"y"});
   negative.graph().add_initializer()->add_dims(-5);
   EXPECT_THAT(error_of(negative), HasSubstr("shape [-5]"));

@@ -153,6 +153,16 @@ TEST(OnnxGraph, WhatMovesNoByteIsNoNode) {
   EXPECT_THAT(graph.nodes[1].shape, ElementsAre(2, 192));
 }
 
+TEST(OnnxGraph, ADropoutIsANodeInTraining) {
+  const OperatorGraph graph = graph_of(image()
+                                           .scalar("ratio", 0.1F)
+                                           .scalar("training", 1)
+                                           .node("Relu", {"x"}, {"r"})
+                                           .node("Dropout", {"r", "ratio", "training"}, {"y"})
+                                           .output("y"));
+  EXPECT_THAT(operators_of(graph), ElementsAre(Operator::kRelu, Operator::kDropout));
+}
+
 // Shape -> Gather -> Concat -> Reshape, as exporters write x.reshape(x.shape[0], -1).
 TEST(OnnxGraph, WhatComputesShapesIsNoNode) {
   const OperatorGraph graph =
@@ -288,6 +298,26 @@ TEST(OnnxGraph, AGateThatSomebodyElseReadsStaysApart) {
                                            .output("y"));
   using enum Operator;
   EXPECT_THAT(operators_of(graph), ElementsAre(kRelu, kSigmoid, kMultiply, kAdd));
+}
+
+// Somebody else wants x - mean(x): then it has to be made, and the parts stay apart.
+TEST(OnnxGraph, APatternThatIsReadInsideStaysApart) {
+  const OperatorGraph graph =
+      graph_of(image({1, 5, 64})
+                   .scalar("two", 2)
+                   .scalar("epsilon", 1e-5F)
+                   .node("Relu", {"x"}, {"r"})
+                   .node("ReduceMean", {"r"}, {"mean"}, {{"axes", Dims{-1}}})
+                   .node("Sub", {"r", "mean"}, {"d"})
+                   .node("Pow", {"d", "two"}, {"p"})
+                   .node("ReduceMean", {"p"}, {"v"}, {{"axes", Dims{-1}}})
+                   .node("Add", {"v", "epsilon"}, {"a"})
+                   .node("Sqrt", {"a"}, {"s"})
+                   .node("Div", {"d", "s"}, {"q"})
+                   .node("Add", {"q", "d"}, {"y"})
+                   .output("y"));
+  EXPECT_EQ(graph.nodes.size(), 9);
+  EXPECT_THAT(inputs_of(graph, 8), ElementsAre(7, 2));
 }
 
 TEST(OnnxGraph, SinceOpset18AxesAreAnInput) {
