@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cli/bench_model.h"
+#include "kernels/cuda_network.h"
 #include "kernels/network.h"
 #include "kernels/samples.h"
 #include "shared/prediction.h"
@@ -37,6 +38,23 @@ std::vector<AvailableBackend> chosen(const std::vector<std::string>& wanted) {
   return backends;
 }
 
+constexpr std::string_view kCuda = "cuda";
+
+// "int8-2:4-cuda" -> "int8-2:4"
+std::string precision_of(const std::string& cuda_backend) {
+  return cuda_backend.substr(0, cuda_backend.size() - kCudaSuffix.size());
+}
+
+std::vector<std::string> chosen_cuda(const std::vector<std::string>& wanted) {
+  std::vector<std::string> backends = cuda_backends();
+  std::erase_if(backends, [&](const std::string& backend) {
+    return !wanted.empty() && std::ranges::none_of(wanted, [&](const std::string& name) {
+      return name == backend || name == kCuda || name == precision_of(backend);
+    });
+  });
+  return backends;
+}
+
 using Jobs = std::shared_ptr<const std::vector<EncodedJob>>;
 using NetworkHandle = std::shared_ptr<const Network>;
 
@@ -62,6 +80,33 @@ class PaperNetwork final : public Contestant {
   NetworkHandle network_;
   Jobs jobs_;
   std::vector<float> outputs_;
+  size_t next_ = 0;
+};
+
+// What the card takes for it, by its own clock, of jobs that it has already.
+class CardTime final : public Contestant {
+ public:
+  CardTime(BenchLabel label, NetworkHandle network, Jobs jobs)
+      : Contestant(std::move(label)), network_(std::move(network)), jobs_(std::move(jobs)) {}
+
+  Result<std::vector<double>> run(const CallRound& round) override {
+    if (round.cold) return Error{"the host's caches are nothing to the card"};
+    constexpr uint32_t kEach = 20;
+    std::vector<double> times_us;
+    double spent_s = 0;
+    while (times_us.size() < round.trials && spent_s < round.seconds) {
+      next_ = next_ + 2 * round.batch > jobs_->size() ? 0 : next_ + round.batch;
+      const auto times = cuda_times_us(*network_, {jobs_->data() + next_, round.batch}, kEach);
+      if (!times) return times.error();
+      for (const float us : *times) spent_s += us * 1e-6;
+      times_us.insert(times_us.end(), times->begin(), times->end());
+    }
+    return times_us;
+  }
+
+ private:
+  NetworkHandle network_;
+  Jobs jobs_;
   size_t next_ = 0;
 };
 
@@ -122,6 +167,22 @@ class Maker {
     return Done{};
   }
 
+  // On a GPU: as a request is answered, and the card's share of that.
+  Status add_cuda(const std::string& backend) {
+    const Result<NetworkHandle> network = load_network(model_, backend);
+    if (!network) return network.error();
+    const std::string precision = precision_of(backend);
+    const bool pairs = precision == precision_name(Precision::kInt8Pairs);
+    BenchLabel label{"auspex", std::string(kCuda),
+                     pairs ? std::string(precision_name(Precision::kInt8)) : precision};
+    label.sparsity = pairs ? "2:4" : "none";
+    label.input = "gather";
+    out_.push_back(std::make_unique<PaperNetwork>(label, 0, *network, jobs_));
+    label.backend = "cuda-kernel";
+    out_.push_back(std::make_unique<CardTime>(std::move(label), *network, jobs_));
+    return Done{};
+  }
+
  private:
   std::shared_ptr<const ModelFile> model_;
   uint32_t threads_;
@@ -133,7 +194,8 @@ class Maker {
 
 Status check_backends(const std::vector<std::string>& wanted) {
   for (const std::string& name : wanted) {
-    if (!chosen({name}).empty()) continue;
+    if (!chosen({name}).empty() || !chosen_cuda({name}).empty()) continue;
+    if (is_cuda(name)) return Error{"backend \"" + name + "\": no GPU: " + cuda_state().absence};
     std::string message = "backend \"" + name + "\" does not run here; these do:";
     for (const AvailableBackend& backend : available_backends()) message += " " + backend.name;
     return Error{message};
@@ -160,6 +222,10 @@ Result<Contestants> own_contestants(const std::shared_ptr<const ModelFile>& mode
     if (!choice.dense || reference || backend.precision > Precision::kInt8) continue;
     if (!dense_ones.insert(backend.precision).second && !choice.every_dense) continue;
     if (Status added = maker.add(backend, false, true); !added) return added.error();
+  }
+  if (!choice.gather || model->pointer() != nullptr) return contestants;
+  for (const std::string& backend : chosen_cuda(choice.backends)) {
+    if (Status added = maker.add_cuda(backend); !added) return added.error();
   }
   return contestants;
 }

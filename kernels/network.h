@@ -41,7 +41,8 @@ class Network {
 // How a model is computed.
 struct Plan {
   // "reference" (double precision, whatever the model says); an instruction set: "avx2"; one with a
-  // precision for all layers: "int8-avx2"; "auto": the fastest set here.
+  // precision for all layers: "int8-avx2"; "auto": the fastest set here; a GPU's:
+  // kernels/cuda_network.h.
   std::string backend = "auto";
   // For comparisons. Of a single sample rows of zero activations are left out; what is left adds up
   // to the same.

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What libauspex_cuda.so, loaded only where there is a driver, and the programs that load it say to
+// each other. Plain types: the two may come from different compilers.
+//
+// Errors: each function returns what is wrong, in words that stay until this thread's next call, or
+// nullptr.
+#pragma once
+
+#include "kernels/cuda/network_view.h"
+
+namespace auspex::cuda {
+
+// Changes whenever anything in this file or in EncodedJob does.
+inline constexpr uint32_t kAbiVersion = 1;
+inline constexpr char kModuleFile[] = "libauspex_cuda.so";
+inline constexpr char kEntryName[] = "auspex_cuda_module";
+
+struct AbiLayer {
+  uint32_t inputs, outputs;
+  const float* weights;  // Shape: [inputs][outputs]
+  const float* bias;     // Shape: [outputs]
+  bool relu;
+  Format format;
+};
+struct AbiModel {
+  const AbiLayer* layers;
+  uint32_t count;
+  uint32_t number_rows;  // the first layer's last inputs
+};
+struct AbiCard {
+  char name[128];
+  uint32_t processors;
+  uint64_t memory_bytes;
+};
+struct AbiNetwork;
+
+struct AbiModule {
+  uint32_t version;
+  // Takes the first card; once.
+  const char* (*open)(AbiCard* card);
+  const char* (*load)(const AbiModel* model, AbiNetwork** network);
+  void (*unload)(AbiNetwork* network);
+  // jobs: [count] -> outputs [count][outputs]. Threads: any number at once.
+  const char* (*predict)(AbiNetwork* network, const Job* jobs, size_t count, float* outputs);
+  // The card's own microseconds for each of `runs` launches over `count` jobs that it has already.
+  const char* (*measure)(AbiNetwork* network, const Job* jobs, size_t count, uint32_t runs,
+                         float* us);
+};
+using Entry = const AbiModule* (*)();
+
+}  // namespace auspex::cuda

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// See device.h. Each thread of a cluster is a fiber; what waits for others lets them run. Defined by
+// tests/kernels/emulation.cc: products of programs contain none of it.
+#pragma once
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/cuda/network_view.h"
+
+#define AUSPEX_DEVICE inline
+#define AUSPEX_UNROLL(times)
+
+namespace auspex::cuda {
+
+uint32_t thread();
+uint32_t lane();
+uint32_t warp();
+uint32_t block();
+void sync_threads();
+void arrive_peers();
+void wait_peers();
+void* peer_address(void* shared, uint32_t peer);
+template <class T>
+void put(T* shared, uint32_t peer, uint32_t index, T value) {
+  static_cast<T*>(peer_address(shared, peer))[index] = value;
+}
+
+float shuffle_xor(float value, uint32_t mask);
+
+inline Words fetch(const Words* from) { return *from; }
+inline uint32_t fetch(const uint32_t* from) { return *from; }
+inline float fetch(const float* from) { return *from; }
+inline Words read(const Words* from) { return *from; }
+inline void write(Words* to, const Words& v) { *to = v; }
+// Copies are late: shared memory holds them after wait_copies().
+void copy_async(Words* shared, const Words* from);
+void wait_copies();
+void publish(volatile uint32_t* flag, uint32_t value);
+
+inline uint32_t bits_of(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+inline float float_of(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+inline float not_a_number() { return float_of(0x7fc00000U); }
+inline uint32_t rounded_up_to_255(float value) { return static_cast<uint32_t>(lrintf(value)); }
+uint16_t half_of(float value);
+float float_of_half(uint32_t bits);
+
+void multiply_tf32(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+void multiply_bf16(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+void multiply_fp16(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+void multiply_int8(int32_t (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+void multiply_pairs(int32_t (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[4],
+                    uint32_t places);
+
+}  // namespace auspex::cuda

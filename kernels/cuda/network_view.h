@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernels are told of a network: pointers into the card's memory, and sizes. Read by nvcc,
+// by the host that packs the weights (pack.h says in which order), and by the emulation.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __CUDACC__
+#define AUSPEX_CONSTEXPR __host__ __device__ constexpr
+#else
+#define AUSPEX_CONSTEXPR constexpr
+#endif
+
+namespace auspex::cuda {
+
+// What a layer's weights are, and its input beside them in the kernel for many samples. kTf32:
+// FP32 whose last 13 bits are zero. Integers: a scale for each column, and for each sample's input,
+// 255 steps of its largest. kPairs: INT8, of each four weights of a column only two.
+enum class Format : uint8_t { kFp32, kTf32, kBf16, kFp16, kInt8, kInt4, kPairs };
+inline constexpr uint32_t kFormatCount = 7;
+
+AUSPEX_CONSTEXPR bool is_integer(Format format) { return format >= Format::kInt8; }
+
+inline constexpr uint32_t kThreads = 256;  // of a block
+inline constexpr uint32_t kWarps = kThreads / 32;
+inline constexpr uint32_t kMostLayers = 8;  // behind the first
+inline constexpr uint32_t kMostRows = 14;
+inline constexpr uint32_t kNumbers = 6;
+
+struct alignas(16) Words {
+  uint32_t word[4];
+};
+
+// auspex::EncodedJob, byte for byte.
+struct Job {
+  uint32_t rows[kMostRows];
+  uint32_t row_count;
+  float numbers[kNumbers];
+};
+
+// The sum of the rows that the one-hot names, and of those that stand for numbers.
+struct InputLayer {
+  const void* rows = nullptr;      // Shape: [one-hot rows][width], of the format
+  const void* numbers = nullptr;   // Shape: [kNumbers][width], of number_format()
+  const float* scale = nullptr;    // Shape: [width]; integers alone
+  const float* bias = nullptr;     // Shape: [width]
+  uint32_t width = 0;              // a multiple of kInputStep, zeros behind the columns there are
+  Format format = Format::kFp32;   // kFp32, kBf16, kFp16 or kInt8
+  bool relu = false;
+};
+inline constexpr uint32_t kInputStep = 64;
+// Numbers have a sign and a range.
+AUSPEX_CONSTEXPR Format number_format(Format format) {
+  return format == Format::kInt8 ? Format::kBf16 : format;
+}
+// The kernel for many samples keeps a row in its registers.
+inline constexpr uint32_t kInputMost = 2048;
+
+// A layer for a single sample. Its weights lie column by column, in chunks of 16 bytes; eight lanes
+// share a column. Its input is FP32.
+struct ColumnLayer {
+  const Words* weights = nullptr;    // Shape: [columns][chunks]
+  const uint32_t* places = nullptr;  // Shape: [columns][chunks]; kPairs alone
+  const float* scale = nullptr;      // Shape: [columns]; integers alone
+  const float* bias = nullptr;       // Shape: [columns]
+  uint32_t chunks = 0;
+  uint32_t columns = 0;  // a multiple of kColumnStep
+  Format format = Format::kFp32;
+  bool relu = false;
+};
+inline constexpr uint32_t kMostPeers = 8;                // blocks of a cluster, on every card
+inline constexpr uint32_t kColumnStep = kMostPeers * 4;  // a warp takes four columns at a time
+
+// Weights in a chunk of 16 bytes.
+AUSPEX_CONSTEXPR uint32_t chunk_inputs(Format format) {
+  switch (format) {
+    case Format::kBf16:
+    case Format::kFp16:
+      return 8;
+    case Format::kInt8:
+      return 16;
+    case Format::kInt4:
+    case Format::kPairs:  // two of four, and where they are
+      return 32;
+    default:
+      return 4;
+  }
+}
+
+// A layer for many samples: products of matrices, weights from the left, on tensor cores but for
+// kFp32. A step takes 64 bytes of a sample's input.
+struct TileLayer {
+  const Words* weights = nullptr;    // Shape: [columns / 16][steps][fragments][32 lanes];
+                                     // kFp32: [inputs][columns] floats
+  const uint32_t* places = nullptr;  // Shape: [columns / 16][steps][32 lanes]; kPairs alone
+  const float* scale = nullptr;      // Shape: [columns]; integers alone
+  const float* bias = nullptr;       // Shape: [columns]
+  uint32_t steps = 0;
+  uint32_t columns = 0;              // a multiple of kTileStep
+  Format format = Format::kFp32;
+  bool relu = false;
+};
+inline constexpr uint32_t kTileStep = 32;
+inline constexpr uint32_t kStepBytes = 64;
+
+// Of an element of a sample's input.
+AUSPEX_CONSTEXPR uint32_t element_bytes(Format format) {
+  return format == Format::kFp32 || format == Format::kTf32    ? 4
+         : format == Format::kBf16 || format == Format::kFp16 ? 2
+                                                                : 1;
+}
+// Products of a step, each with its own 16 bytes of weights a lane.
+AUSPEX_CONSTEXPR uint32_t step_fragments(Format format) {
+  return format == Format::kInt4 || format == Format::kPairs ? 1 : 2;
+}
+
+struct NetworkView {
+  InputLayer input;
+  ColumnLayer column[kMostLayers];
+  TileLayer tile[kMostLayers];
+  uint32_t layers = 0;   // behind the first
+  uint32_t outputs = 0;  // of the last
+};
+
+// A few samples, each by a cluster of blocks of its own.
+inline constexpr uint32_t kMostSingles = 16;
+struct SingleParams {
+  NetworkView network;
+  Job jobs[kMostSingles];
+  float* outputs = nullptr;         // Shape: [samples][outputs]; the host reads it, too
+  volatile uint32_t* done = nullptr;  // Shape: [samples]; becomes `ticket` when outputs are there
+  uint32_t ticket = 0;
+  uint32_t widest = 0;  // of all layers' inputs and columns, a multiple of 32
+  bool staged = false;  // the weights are copied to shared memory first
+};
+// In shared memory, before the weights: two inputs, sums of groups of threads, a flag.
+AUSPEX_CONSTEXPR size_t single_bytes(uint32_t widest) {
+  return (size_t{2} * widest + kThreads * 4 + 4) * sizeof(float);
+}
+
+// Many samples, `tile` of them to a block.
+struct TileParams {
+  NetworkView network;
+  const Job* jobs = nullptr;  // Shape: [count]
+  uint32_t count = 0;
+  float* outputs = nullptr;  // Shape: [count][outputs]
+  uint32_t x_stride = 0;  // bytes of a sample's input in shared memory: half of 128 behind whole ones
+  uint32_t y_stride = 0;  // floats of its output: 4 behind whole 32; so lanes meet in no bank
+};
+inline constexpr uint32_t kTiles[] = {8, 16, 32, 64};
+// In shared memory: inputs, outputs, and of each sample its job, its scale, a flag.
+AUSPEX_CONSTEXPR size_t tile_bytes(const TileParams& p, uint32_t tile) {
+  return size_t{tile} * (p.x_stride + p.y_stride * sizeof(float) + sizeof(Job) + 8);
+}
+
+}  // namespace auspex::cuda

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// A layer's weights in the orders in which the kernels read them: network_view.h.
+#pragma once
+
+#include <vector>
+
+#include "kernels/cuda/network_view.h"
+#include "shared/model_file.h"
+
+namespace auspex::cuda {
+
+// As it is copied to the card. Of what a format lacks there is none.
+struct PackedLayer {
+  std::vector<uint8_t> weights;  // rows of the one-hot, of an input layer
+  std::vector<uint8_t> numbers;  // of an input layer
+  std::vector<uint32_t> places;
+  std::vector<float> scale, bias;
+  uint32_t columns = 0;  // padded
+  uint32_t length = 0;   // chunks or steps
+};
+
+// number_rows: the layer's last ones. format: kFp32, kBf16, kFp16 or kInt8.
+PackedLayer pack_input(const LayerView& layer, uint32_t number_rows, Format format);
+PackedLayer pack_columns(const LayerView& layer, Format format);
+PackedLayer pack_tiles(const LayerView& layer, Format format);
+
+}  // namespace auspex::cuda

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cuda_runtime.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "kernels/cuda/runtime.h"
+#include "kernels/cuda/single_body.h"
+#include "kernels/cuda/tile_body.h"
+
+namespace auspex::cuda {
+namespace {
+
+extern __shared__ Words shared_memory[];
+
+template <uint32_t kPeers>
+__global__ void __launch_bounds__(kThreads, 1) single(const __grid_constant__ SingleParams params) {
+  single_body<kPeers>(params, reinterpret_cast<char*>(shared_memory));
+}
+
+template <uint32_t kTile>
+__global__ void __launch_bounds__(kThreads, 2) tiles(const __grid_constant__ TileParams params) {
+  tile_body<kTile>(params, reinterpret_cast<char*>(shared_memory));
+}
+
+// The text belongs to the runtime and stays.
+const char* text_of(cudaError_t status) {
+  return status == cudaSuccess ? nullptr : cudaGetErrorString(status);
+}
+
+template <class Kernel>
+const char* launch(Kernel* kernel, const void* params, uint32_t blocks, uint32_t peers,
+                   size_t shared_bytes, Stream* stream) {
+  cudaLaunchAttribute cluster{};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim.x = peers;
+  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(blocks);
+  config.blockDim = dim3(kThreads);
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = reinterpret_cast<cudaStream_t>(stream);
+  config.attrs = &cluster;
+  config.numAttrs = peers > 1 ? 1 : 0;
+  void* arguments[] = {const_cast<void*>(params)};
+  return text_of(cudaLaunchKernelExC(&config, reinterpret_cast<const void*>(kernel), arguments));
+}
+
+template <class Kernel>
+cudaError_t allow(Kernel* kernel, uint32_t shared_bytes) {
+  return cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                              cudaFuncAttributeMaxDynamicSharedMemorySize,
+                              static_cast<int>(shared_bytes));
+}
+
+}  // namespace
+
+const char* open_card(Card& card) {
+  int count = 0;
+  if (const char* error = text_of(cudaGetDeviceCount(&count))) return error;
+  if (count == 0) return "there is no card";
+  cudaDeviceProp properties;
+  if (const char* error = text_of(cudaGetDeviceProperties(&properties, 0))) return error;
+  if (properties.major < 8) return "the card is older than compute capability 8.0";
+  if (const char* error = text_of(cudaSetDevice(0))) return error;
+  std::snprintf(card.name, sizeof card.name, "%s", properties.name);
+  card.processors = static_cast<uint32_t>(properties.multiProcessorCount);
+  card.shared_bytes = static_cast<uint32_t>(properties.sharedMemPerBlockOptin);
+  card.peers = properties.major >= 9 ? kMostPeers : 1;
+  card.memory_bytes = properties.totalGlobalMem;
+  for (const cudaError_t status :
+       {allow(single<1>, card.shared_bytes), allow(tiles<8>, card.shared_bytes),
+        allow(tiles<16>, card.shared_bytes), allow(tiles<32>, card.shared_bytes),
+        allow(tiles<64>, card.shared_bytes),
+        card.peers > 1 ? allow(single<kMostPeers>, card.shared_bytes) : cudaSuccess}) {
+    if (const char* error = text_of(status)) return error;
+  }
+  return nullptr;
+}
+
+const char* allocate(size_t bytes, void** memory) { return text_of(cudaMalloc(memory, bytes)); }
+void release(void* memory) { cudaFree(memory); }
+const char* upload(void* to, const void* from, size_t bytes) {
+  return text_of(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice));
+}
+
+const char* allocate_shared(size_t bytes, void** host, void** device) {
+  if (const char* error = text_of(cudaHostAlloc(host, bytes, cudaHostAllocMapped))) return error;
+  std::memset(*host, 0, bytes);
+  return text_of(cudaHostGetDevicePointer(device, *host, 0));
+}
+void release_shared(void* host) { cudaFreeHost(host); }
+
+const char* open_stream(Stream** stream) {
+  return text_of(cudaStreamCreateWithFlags(reinterpret_cast<cudaStream_t*>(stream),
+                                           cudaStreamNonBlocking));
+}
+void close_stream(Stream* stream) { cudaStreamDestroy(reinterpret_cast<cudaStream_t>(stream)); }
+
+const char* launch_single(const SingleParams& params, uint32_t samples, uint32_t peers,
+                          size_t shared_bytes, Stream* stream) {
+  auto* const kernel = peers > 1 ? single<kMostPeers> : single<1>;
+  return launch(kernel, &params, samples * peers, peers, shared_bytes, stream);
+}
+
+const char* launch_tiles(const TileParams& params, uint32_t tile, size_t shared_bytes,
+                         Stream* stream) {
+  auto* const kernel = tile == 8 ? tiles<8> : tile == 16 ? tiles<16> : tile == 32 ? tiles<32> : tiles<64>;
+  return launch(kernel, &params, (params.count + tile - 1) / tile, 1, shared_bytes, stream);
+}
+
+const char* ask(Stream* stream, bool* done) {
+  const cudaError_t status = cudaStreamQuery(reinterpret_cast<cudaStream_t>(stream));
+  *done = status == cudaSuccess;
+  return status == cudaErrorNotReady ? nullptr : text_of(status);
+}
+
+struct Timer {
+  cudaEvent_t begin = nullptr, end = nullptr;
+};
+const char* open_timer(Timer** timer) {
+  *timer = new Timer;
+  if (const char* error = text_of(cudaEventCreate(&(*timer)->begin))) return error;
+  return text_of(cudaEventCreate(&(*timer)->end));
+}
+void close_timer(Timer* timer) {
+  if (timer->begin) cudaEventDestroy(timer->begin);
+  if (timer->end) cudaEventDestroy(timer->end);
+  delete timer;
+}
+const char* start(Timer* timer, Stream* stream) {
+  return text_of(cudaEventRecord(timer->begin, reinterpret_cast<cudaStream_t>(stream)));
+}
+const char* stop(Timer* timer, Stream* stream, float* us) {
+  if (const char* error =
+          text_of(cudaEventRecord(timer->end, reinterpret_cast<cudaStream_t>(stream)))) {
+    return error;
+  }
+  if (const char* error = text_of(cudaEventSynchronize(timer->end))) return error;
+  float ms = 0;
+  const char* const error = text_of(cudaEventElapsedTime(&ms, timer->begin, timer->end));
+  *us = ms * 1000;
+  return error;
+}
+
+}  // namespace auspex::cuda

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Networks on a GPU. What computes there is a module, libauspex_cuda.so, that is loaded when it is
+// first asked for, and only where there is a driver: without one nothing of CUDA enters a process.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/network.h"
+
+namespace auspex {
+
+// The names of what a card computes in, "int8-cuda" and so on; none where there is no card. Loads the
+// module: some hundred milliseconds where there is a driver, nothing where there is none.
+std::vector<std::string> cuda_backends();
+
+inline constexpr std::string_view kCudaSuffix = "-cuda";
+// Whether load_network() takes it for a GPU's: "cuda", the model's own precision, or one with the
+// suffix.
+bool is_cuda(std::string_view backend);
+
+// The paper's network. Should the card fail, then, and from then on, every request of this process is
+// answered by the CPU. Errors: why there is no card; what of the model it cannot do; an unknown name,
+// and the known ones.
+Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelFile> model,
+                                                    std::string_view backend);
+
+struct CudaState {
+  std::string card;     // empty: none, or not asked for yet
+  std::string absence;  // why there is none
+  std::string fault;    // why it is no longer asked; empty: it is
+};
+// What has become of it so far; loads nothing. Threads: any.
+CudaState cuda_state();
+
+// The card's own microseconds for `runs` launches over jobs that it has already. Errors: as above;
+// a network that is not on a card.
+Result<std::vector<float>> cuda_times_us(const Network& network, std::span<const EncodedJob> jobs,
+                                         uint32_t runs);
+
+}  // namespace auspex

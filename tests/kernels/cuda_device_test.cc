@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels on a GPU against the double-precision reference: on an emulated card everywhere, and
+// on a real one by tests/gpu/run.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <thread>
+
+#include "kernels/cuda_network.h"
+#include "tests/fixtures/models.h"
+#include "tests/kernels/emulated_settings.h"
+
+namespace auspex {
+namespace {
+
+using testing::HasSubstr;
+using Hidden = std::vector<uint32_t>;
+
+constexpr uint32_t kValues = 40;
+
+// Random rows, some jobs with fewer, some numbers large.
+std::vector<EncodedJob> random_jobs(const ModelFile& model, size_t count, uint32_t seed = 11) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<EncodedJob> jobs(count);
+  const uint32_t rows = model.layers().front().inputs - model.dense_inputs();
+  for (EncodedJob& job : jobs) {
+    job.row_count = random() % 8 == 0 ? static_cast<uint32_t>(random() % kCategoryCount)
+                                      : static_cast<uint32_t>(kCategoryCount);
+    for (uint32_t i = 0; i < job.row_count; ++i) job.rows[i] = static_cast<uint32_t>(random() % rows);
+    for (float& number : job.numbers) number = normal(random);
+  }
+  return jobs;
+}
+
+std::vector<float> outputs_of(const Network& network, const std::vector<EncodedJob>& jobs) {
+  std::vector<float> outputs(jobs.size() * kOutputCount, -77);
+  network.predict(jobs, outputs.data());
+  return outputs;
+}
+
+std::shared_ptr<const Network> loaded(const std::shared_ptr<const ModelFile>& model,
+                                      const std::string& backend) {
+  auto network = load_network(model, backend);
+  EXPECT_TRUE(network.ok()) << network.error().message;
+  return *network;
+}
+
+// Root mean square of the error over the outputs' standard deviation.
+double error_over_sd(const std::vector<float>& outputs, const std::vector<float>& truth) {
+  double sum = 0, squares = 0, errors = 0;
+  for (size_t i = 0; i < truth.size(); ++i) {
+    sum += truth[i];
+    squares += truth[i] * truth[i];
+    errors += std::pow(outputs[i] - truth[i], 2);
+  }
+  const auto count = static_cast<double>(truth.size());
+  return std::sqrt(errors / (squares - sum * sum / count));
+}
+
+// Of each four rows of the hidden layers two, others in other columns.
+ModelContent paired(ModelContent content) {
+  for (size_t l = 1; l + 1 < content.layers.size(); ++l) {
+    ModelContent::Layer& layer = content.layers[l];
+    for (uint32_t i = 0; i < layer.inputs; ++i) {
+      for (uint32_t j = 0; j < layer.outputs; ++j) {
+        const bool there = (i % 4 / 2 == j % 2) != (j % 3 == 0 && i % 2 == 1);
+        if (!there) layer.weights[size_t{i} * layer.outputs + j] = 0;
+      }
+    }
+  }
+  return content;
+}
+
+struct Technique {
+  std::string name;
+  double tolerance;  // as in precision_test.cc; TF32 and FP16 have eight times BF16's steps
+  bool pairs = false;
+};
+const Technique kAll[] = {{"fp32-cuda", 1e-5}, {"tf32-cuda", .002},         {"bf16-cuda", .01},
+                          {"fp16-cuda", .002}, {"int8-cuda", .03},          {"int4-cuda", .3},
+                          {"int8-2:4-cuda", .03, true}};
+
+class Cuda : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (cuda_backends().empty()) GTEST_SKIP() << "no GPU: " << cuda_state().absence;
+  }
+};
+
+// A network of its own size for every edge: multiples of what is padded, one less, one more, and
+// shapes that leave whole warps without work. Jobs: none, one, the most that clusters take, tiles and
+// their neighbours.
+TEST_F(Cuda, AgreesWithTheReference) {
+  const bool real = !emulated::settings();
+  std::vector<Hidden> shapes = {{64, 32}, {65, 33, 31}, {40}, {1}, {130, 96, 17}};
+  if (real) shapes.insert(shapes.end(), {{512, 256, 128}, {1024, 512, 256}, {2048, 1024, 512}, {777, 333}});
+  std::vector<size_t> counts = {0, 1, 2, 16, 17, 33};
+  if (real) counts.insert(counts.end(), {7, 8, 9, 15, 63, 64, 65, 127, 1055, 1057, 4095, 4097, 16384, 20001});
+  for (const Hidden& hidden : shapes) {
+    for (const Technique& technique : kAll) {
+      const ModelContent content = fixtures::random_model(hidden, kValues, 3);
+      const auto model = *ModelFile::of(technique.pairs ? paired(content) : content);
+      const auto network = loaded(model, technique.name);
+      const auto reference = *load_network(model, "reference");
+      for (const size_t count : counts) {
+        if (real && count > 5000 && hidden[0] > 1024) continue;  // the reference takes minutes
+        const auto jobs = random_jobs(*model, count, static_cast<uint32_t>(count));
+        const std::vector<float> outputs = outputs_of(*network, jobs);
+        if (count == 0) continue;
+        EXPECT_LT(error_over_sd(outputs, outputs_of(*reference, jobs)), technique.tolerance)
+            << technique.name << ", hidden " << hidden[0] << ", " << count << " jobs";
+      }
+      EXPECT_EQ(cuda_state().fault, "");
+    }
+  }
+}
+
+// Both kernels round weights alike; what differs is that only the one for many rounds inputs.
+TEST_F(Cuda, ATileIsItsSamples) {
+  const auto model = *ModelFile::of(fixtures::random_model({130, 70}, kValues, 3));
+  const auto jobs = random_jobs(*model, 40);
+  for (const Technique& technique : kAll) {
+    const auto network = loaded(model, technique.name);
+    const std::vector<float> many = outputs_of(*network, jobs);
+    std::vector<float> singles;
+    for (const EncodedJob& job : jobs) {
+      const std::vector<float> one = outputs_of(*network, {job});
+      singles.insert(singles.end(), one.begin(), one.end());
+    }
+    EXPECT_LT(error_over_sd(many, singles), std::min(technique.tolerance, .015)) << technique.name;
+  }
+}
+
+TEST_F(Cuda, ABlockAloneComputesTheSame) {
+  emulated::Settings* const settings = emulated::settings();
+  if (!settings) GTEST_SKIP() << "the card says how many blocks a cluster has";
+  settings->peers = 1;
+  const auto model = *ModelFile::of(fixtures::random_model({70, 40}, kValues, 3));
+  const auto jobs = random_jobs(*model, 3);
+  const auto truth = outputs_of(**load_network(model, "reference"), jobs);
+  EXPECT_LT(error_over_sd(outputs_of(*loaded(model, "int8-cuda"), jobs), truth), .03);
+}
+
+// Where shared memory does not hold a block's weights they are read where they lie.
+TEST_F(Cuda, WeightsThatDoNotFitAreReadFromTheCard) {
+  emulated::Settings* const settings = emulated::settings();
+  if (!settings) GTEST_SKIP() << "a real card has what it has";
+  settings->shared_bytes = 24 << 10;
+  const auto model = *ModelFile::of(fixtures::random_model({256, 128, 64}, kValues, 3));
+  const auto jobs = random_jobs(*model, 18);
+  const auto truth = outputs_of(**load_network(model, "reference"), jobs);
+  const auto network = loaded(model, "fp32-cuda");
+  EXPECT_LT(error_over_sd(outputs_of(*network, jobs), truth), 1e-5);
+  EXPECT_LT(error_over_sd(outputs_of(*network, {jobs[0]}), {truth.begin(), truth.begin() + kOutputCount}), 1e-4);
+}
+
+TEST_F(Cuda, WhatOverflowsIsNoNumber) {
+  ModelContent content = fixtures::random_model({16, 16}, 10, 3);
+  const size_t numbers = content.layers[0].weights.size() - kNumberCount * 16;
+  std::fill(content.layers[0].weights.begin() + static_cast<std::ptrdiff_t>(numbers),
+            content.layers[0].weights.end(), 3e38F);
+  const auto model = *ModelFile::of(content);
+  for (const size_t count : {3U, 30U}) {
+    auto jobs = random_jobs(*model, count);
+    for (EncodedJob& job : jobs) job.numbers.fill(0);
+    jobs[1].numbers.fill(7);
+    for (const Technique& technique : kAll) {
+      const std::vector<float> outputs = outputs_of(*loaded(model, technique.name), jobs);
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        EXPECT_EQ(std::isnan(outputs[i]), i / kOutputCount == 1) << technique.name << ", " << i;
+      }
+    }
+  }
+}
+
+TEST_F(Cuda, ThreadsAskAtOnce) {
+  const auto model = *ModelFile::of(fixtures::random_model({64, 32}, kValues, 3));
+  const auto network = loaded(model, "bf16-cuda");
+  const bool real = !emulated::settings();  // which has many threads; the emulation is one
+  std::vector<std::jthread> threads;
+  std::vector<double> errors(real ? 8 : 1, 1.0);
+  for (size_t t = 0; t < errors.size(); ++t) {
+    threads.emplace_back([&, t] {
+      double worst = 0;
+      for (size_t round = 0; round < (real ? 200 : 2); ++round) {
+        const auto jobs = random_jobs(*model, 1 + (7 * t + round) % 40, static_cast<uint32_t>(t));
+        const auto truth = outputs_of(**load_network(model, "reference"), jobs);
+        worst = std::max(worst, error_over_sd(outputs_of(*network, jobs), truth));
+      }
+      errors[t] = worst;
+    });
+  }
+  threads.clear();
+  for (const double error : errors) EXPECT_LT(error, .03);
+}
+
+TEST_F(Cuda, AModelsOwnPrecisionIsKept) {
+  ModelContent content = fixtures::random_model({64, 32}, kValues, 3);
+  content.precisions = {Precision::kInt8, Precision::kInt4, Precision::kBf16};
+  const auto network = loaded(*ModelFile::of(content), "cuda");
+  EXPECT_EQ(network->backend(), "int8,int4,bf16-cuda");
+}
+
+TEST_F(Cuda, SaysWhatItCannotDo) {
+  const auto refusal = [](const ModelContent& content, const std::string& backend) {
+    const auto network = load_network(*ModelFile::of(content), backend);
+    return network.ok() ? "" : network.error().message;
+  };
+  const ModelContent content = fixtures::random_model({16, 16}, 10, 3);
+  EXPECT_THAT(refusal(content, "int7-cuda"),
+              HasSubstr("\"int7-cuda\" is none; these are: fp32-cuda tf32-cuda"));
+  EXPECT_THAT(refusal(fixtures::random_pointer_model({9, 5}, 7, 10, 7), "cuda"),
+              HasSubstr("pointer network is computed on CPUs"));
+  EXPECT_THAT(refusal(fixtures::random_model({4096}, 1, 3), "fp32-cuda"), HasSubstr("wider than 2048"));
+  ModelContent bent = content;
+  bent.layers[0].relu = false;
+  EXPECT_THAT(refusal(bent, "int8-cuda"), HasSubstr("integers need ReLU"));
+}
+
+TEST_F(Cuda, TellsItsOwnTime) {
+  const auto model = *ModelFile::of(fixtures::random_model({64, 32}, kValues, 3));
+  const auto network = loaded(model, "int8-cuda");
+  for (const size_t count : {1U, 20U}) {
+    const auto times = cuda_times_us(*network, random_jobs(*model, count), 3);
+    ASSERT_TRUE(times.ok()) << times.error().message;
+    EXPECT_EQ(times->size(), 3);
+  }
+  EXPECT_FALSE(cuda_times_us(**load_network(model, "reference"), {}, 1).ok());
+}
+
+}  // namespace
+}  // namespace auspex

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernels/cuda/runtime.h without a card.
+#include "tests/kernels/emulated_card/card.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/cuda/runtime.h"
+#include "kernels/cuda/single_body.h"
+#include "kernels/cuda/tile_body.h"
+#include "tests/kernels/emulated_card/cluster.h"
+
+namespace auspex::emulated {
+
+Settings g_settings;
+Cluster* g_cluster = nullptr;
+
+// Shared memory holds what nobody wrote: NaN as floats.
+Cluster::Cluster(uint32_t first, uint32_t count, size_t shared_bytes)
+    : first_block(first),
+      peers(count),
+      shared(count, std::vector<cuda::Words>((shared_bytes + 15) / 16,
+                                             {{~0U, ~0U, ~0U, ~0U}})),
+      blocks(count),
+      arrived(size_t{count} * cuda::kThreads),
+      warps(size_t{count} * cuda::kWarps),
+      copies(size_t{count} * cuda::kThreads) {
+  for (auto& block : shared) memory.push_back(reinterpret_cast<char*>(block.data()));
+}
+
+namespace {
+
+bool fails(int64_t& left) {
+  if (left > 0) --left;
+  return left == 0;
+}
+
+template <class Body>
+const char* launch(uint32_t blocks, uint32_t peers, size_t shared_bytes, const Body& body) {
+  if (fails(g_settings.launches)) return "unspecified launch failure";
+  if (shared_bytes > g_settings.shared_bytes) return "too much shared memory";
+  if (g_settings.hangs) return nullptr;
+  for (uint32_t first = 0; first < blocks; first += peers) {
+    Cluster cluster(first, peers, shared_bytes);
+    g_cluster = &cluster;
+    Fibers(peers * cuda::kThreads, [&](uint32_t fiber) {
+      body(cluster.memory[fiber / cuda::kThreads]);
+    }).run();
+    g_cluster = nullptr;
+  }
+  return nullptr;
+}
+
+}  // namespace
+}  // namespace auspex::emulated
+
+extern "C" __attribute__((visibility("default"))) auspex::emulated::Settings*
+auspex_emulated_card() {
+  return &auspex::emulated::g_settings;
+}
+
+namespace auspex::cuda {
+
+using namespace emulated;
+
+const char* open_card(Card& card) {
+  std::snprintf(card.name, sizeof card.name, "emulated card");
+  card.processors = 4;
+  card.shared_bytes = g_settings.shared_bytes;
+  card.peers = g_settings.peers;
+  card.memory_bytes = uint64_t{1} << 30;
+  return nullptr;
+}
+
+const char* allocate(size_t bytes, void** memory) {
+  if (fails(g_settings.allocations)) return "out of memory";
+  *memory = std::aligned_alloc(16, (bytes + 15) / 16 * 16);
+  std::memset(*memory, 0xff, bytes);
+  ++g_settings.taken;
+  return nullptr;
+}
+void release(void* memory) {
+  std::free(memory);
+  --g_settings.taken;
+}
+const char* upload(void* to, const void* from, size_t bytes) {
+  std::memcpy(to, from, bytes);
+  return nullptr;
+}
+const char* allocate_shared(size_t bytes, void** host, void** device) {
+  if (const char* error = allocate(bytes, host)) return error;
+  std::memset(*host, 0, bytes);
+  *device = *host;
+  return nullptr;
+}
+void release_shared(void* host) { release(host); }
+
+struct Stream {
+  char nothing;
+};
+const char* open_stream(Stream** stream) {
+  *stream = new Stream;
+  return nullptr;
+}
+void close_stream(Stream* stream) { delete stream; }
+
+const char* launch_single(const SingleParams& params, uint32_t samples, uint32_t peers,
+                          size_t shared_bytes, Stream*) {
+  return launch(samples * peers, peers, shared_bytes, [&](char* shared) {
+    peers > 1 ? single_body<kMostPeers>(params, shared) : single_body<1>(params, shared);
+  });
+}
+
+const char* launch_tiles(const TileParams& params, uint32_t tile, size_t shared_bytes, Stream*) {
+  return launch((params.count + tile - 1) / tile, 1, shared_bytes, [&](char* shared) {
+    if (tile == 8) tile_body<8>(params, shared);
+    if (tile == 16) tile_body<16>(params, shared);
+    if (tile == 32) tile_body<32>(params, shared);
+    if (tile == 64) tile_body<64>(params, shared);
+  });
+}
+
+const char* ask(Stream*, bool* done) {
+  *done = !g_settings.hangs;
+  return nullptr;
+}
+
+struct Timer {
+  char nothing;
+};
+const char* open_timer(Timer** timer) {
+  *timer = new Timer;
+  return nullptr;
+}
+void close_timer(Timer* timer) { delete timer; }
+const char* start(Timer*, Stream*) { return nullptr; }
+const char* stop(Timer*, Stream*, float* us) {
+  *us = 0;
+  return nullptr;
+}
+
+}  // namespace auspex::cuda

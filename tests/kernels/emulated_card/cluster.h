@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the fibers of a cluster share.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "kernels/cuda/network_view.h"
+#include "tests/kernels/emulated_card/fibers.h"
+
+namespace auspex::emulated {
+
+struct Cluster {
+  struct Barrier {
+    uint32_t there = 0;
+    uint64_t round = 0;
+  };
+  struct Warp {
+    uint32_t there = 0;
+    uint64_t round = 0;
+    void* mine[32] = {};
+  };
+  Cluster(uint32_t first, uint32_t count, size_t shared_bytes);
+
+  uint32_t first_block, peers;
+  std::vector<std::vector<cuda::Words>> shared;  // of each block
+  std::vector<char*> memory;                     // where it lies
+  std::vector<Barrier> blocks;
+  Barrier all;
+  std::vector<uint64_t> arrived;  // the round, of each fiber
+  std::vector<Warp> warps;
+  std::vector<std::vector<std::pair<void*, const void*>>> copies;  // of each fiber, not done
+};
+// The one that runs.
+extern Cluster* g_cluster;
+
+}  // namespace auspex::emulated
