@@ -10,6 +10,8 @@ HIDDEN = ('512,256,128', '1024,512,256')
 BATCHES = (1, 8, 64, 512, 4096, 16384)
 LOOK_BATCHES = (1, 64)      # at which the fastest of the CPU is looked for
 LOOK_SHARE = 0.2            # of the time
+ROW_S, LEAST_ROW_S = 0.3, 0.02
+ROWS_SHARE = 0.5            # of the time; the rest is for weights, warming up and single long calls
 FASTEST = 3                 # backends of the CPU at each of these
 PEERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'peers.py')
 PEERS_S = 150
@@ -36,7 +38,8 @@ class Bench:
             if not backends:
                 break
             share_s = self._left_s() / (len(HIDDEN) - number)
-            done = self._ask([hidden], BATCHES, backends, share_s)
+            done = self._ask([hidden], BATCHES, backends, share_s, '--row-seconds',
+                             f'{row_seconds(look.rows, backends, share_s):.3f}')
             seconds += done.seconds
             self._rows += done.rows
             if done.status != 'ok':
@@ -64,6 +67,13 @@ class Bench:
         elif ended.status == 'failed' and ended.errors.strip():
             ended.reason += f' ({child.tail(ended.errors)[-300:]})'
         return ended
+
+
+def row_seconds(rows, backends, share_s):
+    """What a row may take so that all fit; a backend of the CPU has a row that skips, too."""
+    cuda = sum(row['backend'] == 'cuda' for row in rows) / len(LOOK_BATCHES)
+    expected = len(BATCHES) * (2 * cuda + 3 * len(backends))  # dense inputs as often as gathered
+    return min(ROW_S, max(LEAST_ROW_S, ROWS_SHARE * share_s / expected))
 
 
 def chosen(rows):
@@ -121,7 +131,7 @@ def _kept(records, results):
             at = record
         elif kind == 'machine':
             results['peers'] = record
-        elif kind == 'ceiling' and 'name' in record:
+        elif kind == 'ceiling':
             results['ceilings'][record.pop('name')] = record
         elif kind == 'row':
             results['rows' if 'median_us' in record else 'rows_without_time'].append(record)

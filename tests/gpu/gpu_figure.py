@@ -152,8 +152,8 @@ def _lines(scale, lines):
         out += [f'<circle class="{kind}f" cx="{x:.1f}" cy="{y:.1f}" r="{2 if peer else 3.2}"/>'
                 for x, y in points]
         from_x, to_x = points[-1][0] + 5, PANEL_WIDTH + 20
-        out.append(f'<line class="{kind}" stroke-width="0.8" x1="{from_x:.1f}" y1="{end:.1f}" '
-                   f'x2="{to_x}" y2="{place:.1f}"/>')
+        out.append(f'<line class="{kind}" stroke-width="0.8" stroke-opacity="0.6" '
+                   f'x1="{from_x:.1f}" y1="{end:.1f}" x2="{to_x}" y2="{place:.1f}"/>')
         weight = '' if peer else 'font-weight="bold"'
         out.append(_text(to_x + 4, place + 4, label, weight, f'{kind}f'))
     return out

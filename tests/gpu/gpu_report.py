@@ -4,6 +4,7 @@ import gpu_rows as rows_of
 
 NONE = '–'
 COPY = 'copy'
+TIME_UP = 'not begun: time is up'
 
 
 def report(results):
@@ -39,7 +40,8 @@ def _head(results):
              ('date', results['date'])]
     for name, ceiling in results['ceilings'].items():
         what = (f"{ceiling['gb_per_s']} GB/s read and written" if 'gb_per_s' in ceiling
-                else f"{ceiling['tflop_per_s']} TFLOP/s")
+                else f"{ceiling['tflop_per_s']} TFLOP/s" if 'tflop_per_s' in ceiling
+                else ceiling['error'])
         lines.append((f'at best, {name}', what))
     return f"# Auspex on {title}\n\n" + table(('', ''), lines, left=2)
 
@@ -194,8 +196,20 @@ def floor(row, copy_gb_per_s):
 
 
 def _without_time(results):
-    lines = [(row['hidden'], rows_of.name(row), row.get('batch') or 'all', row['error'])
-             for row in results['rows_without_time']]
-    if not lines:
+    lines, late = [], {}
+    for row in results['rows_without_time']:
+        if row['error'].startswith(TIME_UP):
+            late.setdefault(row['hidden'], {}).setdefault(rows_of.name(row), []).append(
+                row['error'].split('; batch ')[-1])
+        else:
+            lines.append((row['hidden'], rows_of.name(row), row.get('batch') or 'all',
+                          row['error']))
+    if not lines and not late:
         return None
-    return '## Rows without a time\n\n' + table(('network', 'row', 'batch', 'why'), lines, left=4)
+    text = '## Rows without a time'
+    if lines:
+        text += '\n\n' + table(('network', 'row', 'batch', 'why'), lines, left=4)
+    for hidden, names in late.items():
+        listed = '; '.join(f"{name} ({', '.join(of)})" for name, of in names.items())
+        text += f'\n\n{hidden}, time was up before these, of batches: {listed}.'
+    return text

@@ -30,7 +30,7 @@ class Weights:
 
     def __init__(self, hidden, inputs=INPUTS):
         random = torch.Generator().manual_seed(SEED)
-        self.inputs = inputs
+        self.inputs, self._pruned = inputs, None
         values, rest = divmod(inputs - NUMBERS, CATEGORIES)
         self.fields = [values + (field < rest) for field in range(CATEGORIES)]
         self.matrices, self.biases = [], []
@@ -43,20 +43,23 @@ class Weights:
 
     def pruned(self):
         """Of each four weights in a row the two largest; inputs padded; the last layer is whole."""
+        if self._pruned:
+            return self._pruned
         other = object.__new__(Weights)
         other.inputs, other.fields = -(-self.inputs // PADDED_TO) * PADDED_TO, self.fields
         other.biases = self.biases
         wider = functional.pad(self.matrices[0], (0, other.inputs - self.inputs))
         other.matrices = [two_of_four(one) for one in [wider, *self.matrices[1:-1]]]
         other.matrices.append(self.matrices[-1])
+        self._pruned = other
         return other
 
     def reference(self, indices, numbers):
         """[batch, OUTPUTS] in double precision."""
-        first = self.matrices[0].double()
-        last = sum(self.fields)
-        sums = first[:, indices.long().flatten()].reshape(len(first), *indices.shape).sum(-1)
-        given = sums.t() + numbers.double() @ first[:, last:last + NUMBERS].t()
+        first, last = self.matrices[0], sum(self.fields)
+        rows = first[:, indices.long().flatten()].double()
+        sums = rows.reshape(len(first), *indices.shape).sum(-1)
+        given = sums.t() + numbers.double() @ first[:, last:last + NUMBERS].double().t()
         given = given + self.biases[0].double()
         for matrix, bias in zip(self.matrices[1:], self.biases[1:]):
             given = given.relu() @ matrix.double().t() + bias.double()

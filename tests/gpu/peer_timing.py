@@ -46,7 +46,8 @@ class Peers:
         first = self._wish.first
         if first == 0:
             self._machine()
-        tasks = peer_plan.tasks(self._wish.hidden, self._wish.only, self._wish.how)
+        tasks = peer_plan.tasks(self._wish.hidden, self._wish.batch, self._wish.only,
+                                self._wish.how)
         for number, task in enumerate(tasks[first:], first):
             self._write({**label(task), 'kind': 'begun', 'number': number})
             self._technique(task)
@@ -62,11 +63,12 @@ class Peers:
                 self._write({'kind': 'ceiling', **row})
         told = self._limited(CEILINGS_S, work)
         if told.error:
-            self._write({'kind': 'ceiling', 'error': told.error})
+            self._write({'kind': 'ceiling', 'name': 'unfinished', 'error': told.error})
 
     def _technique(self, task):
         if self._left_s() <= 0:
-            self._write({**label(task), 'error': 'not begun: time is up'})
+            left = ', '.join(map(str, task.batches))
+            self._write({**label(task), 'error': f'not begun: time is up; batch {left}'})
             return
         told = self._limited(min(self._wish.technique_seconds, self._left_s()),
                              lambda told: self._batches(task, told))
@@ -78,13 +80,11 @@ class Peers:
 
     def _batches(self, task, told):
         """All batches, unless the first two fail alike."""
-        technique, precision, how, hidden = task
-        torch.set_float32_matmul_precision('high' if precision == 'tf32' else 'highest')
-        subject = Subject(technique, precision, how, self._weights_of(hidden), self._wish.device)
+        torch.set_float32_matmul_precision('high' if task.precision == 'tf32' else 'highest')
+        subject = Subject(task, self._weights_of(task.hidden), self._wish.device)
         failures = []
-        batches = peer_plan.in_order(self._wish.batch, how)
-        for number, batch in enumerate(batches):
-            told.batch, told.left = batch, batches[number + 1:]
+        for number, batch in enumerate(task.batches):
+            told.batch, told.left = batch, task.batches[number + 1:]
             try:
                 result = subject.timed(batch, self._wish.trials)
             except Exception as error:  # a kernel may lack one shape and know the next
@@ -162,17 +162,18 @@ class Peers:
 class Subject:
     """One network in one technique, on the device."""
 
-    def __init__(self, technique, precision, how, weights, device):
-        if how == peer_plan.REPLAY and device != 'cuda':
+    def __init__(self, task, weights, device):
+        if task.how == peer_plan.REPLAY and device != 'cuda':
             raise RuntimeError('a CUDA graph needs a CUDA device')
-        self._precision, self._how, self._device = precision, how, device
-        self._dense = technique != 'embedding_bag'
-        self._weights = weights.pruned() if technique == 'semi_structured' else weights
-        dtype = peer_nets.DTYPES[precision]
+        self._precision, self._how, self._device = task.precision, task.how, device
+        self._dense = task.technique != 'embedding_bag'
+        sparse = task.technique == 'semi_structured'
+        self._weights = weights.pruned() if sparse else weights
+        dtype = peer_nets.DTYPES[task.precision]
         # Integers stay what they are.
-        built = peer_nets.BUILD[technique](self._weights).eval().requires_grad_(False)
+        built = peer_nets.BUILD[task.technique](self._weights).eval().requires_grad_(False)
         self._module = built.to(device, dtype)
-        if technique == 'semi_structured':
+        if sparse:
             self._module = peer_nets.semi_structured(self._module)
 
     def timed(self, batch, trials):
@@ -261,11 +262,11 @@ class Turns:
 
 
 def label(task):
-    technique, precision, how, hidden = task
-    return {'kind': 'row', 'technique': technique, 'backend': 'torch', 'precision': precision,
-            'how': how, 'sparsity': '2:4' if technique == 'semi_structured' else 'none',
-            'input': 'gather' if technique == 'embedding_bag' else 'dense',
-            'hidden': '-'.join(map(str, hidden)), 'cache': 'warm'}
+    return {'kind': 'row', 'technique': task.technique, 'backend': 'torch',
+            'precision': task.precision, 'how': task.how,
+            'sparsity': '2:4' if task.technique == 'semi_structured' else 'none',
+            'input': 'gather' if task.technique == 'embedding_bag' else 'dense',
+            'hidden': '-'.join(map(str, task.hidden)), 'cache': 'warm'}
 
 
 def quantile(values, level):

@@ -280,6 +280,14 @@ class Output(unittest.TestCase):
         for row in self.results['rows'] + self.results['rows_without_time']:
             self.assertIn(f'| {gpu_rows.name(row)} |', text)
 
+    def test_what_had_no_time_is_one_sentence(self):
+        late = {**self.results['rows_without_time'][0],
+                'error': 'not begun: time is up; batch 1, 64'}
+        other = {**late, 'error': 'not begun: time is up; batch 4'}
+        text = gpu_report.report({**self.results, 'rows_without_time': [late, other]})
+        self.assertIn(f'time was up before these, of batches: {gpu_rows.name(late)} (1, 64, 4).',
+                      text)
+
     def test_ratios_are_those_of_the_fastest(self):
         rows = self.results['rows']
         theirs = min(row['median_us'] for row in gpu_rows.paper(rows) if row['batch'] == 1)
