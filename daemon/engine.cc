@@ -65,10 +65,7 @@ std::vector<uint32_t> decide_uids(const Config& config, std::vector<std::string>
 }
 
 Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& config) {
-  if (config.backend == Backend::kCuda) {
-    return Error{"backend: cuda is not part of this build; allowed here: auto, cpu"};
-  }
-  return RuntimePredictor::load(config.model);
+  return RuntimePredictor::load(config.model, config.backend == Backend::kCuda ? "cuda" : "auto");
 }
 
 Decision Engine::decide(const Submission& submission, const HistoryRequest& request,

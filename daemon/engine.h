@@ -55,7 +55,7 @@ std::vector<std::string> resolve_users(Config& config);
 std::vector<uint32_t> decide_uids(const Config& config, std::vector<std::string>& warnings);
 
 // Loads the model that the configuration names.
-// Errors: those of RuntimePredictor::load; "backend: cuda" where there is none.
+// Errors: those of RuntimePredictor::load.
 Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& config);
 
 }  // namespace auspex

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "kernels/cuda_network.h"
 #include "shared/audit.h"
 #include "shared/message.h"
 
@@ -76,6 +77,12 @@ nlohmann::json routes_json(const Routes* routes) {
   return json;
 }
 
+nlohmann::json gpu_json() {
+  const CudaState state = cuda_state();
+  if (state.card.empty() && state.absence.empty()) return nullptr;  // nobody has asked
+  return {{"card", state.card}, {"absence", state.absence}, {"fault", state.fault}};
+}
+
 }  // namespace
 
 DecisionService::DecisionService(std::string config_path, std::shared_ptr<const Engine> engine,
@@ -88,6 +95,10 @@ DecisionService::DecisionService(std::string config_path, std::shared_ptr<const 
       ledger_(ledger ? std::move(ledger) : std::make_unique<Ledger>(LedgerOptions{})) {}
 
 void DecisionService::decided(const ipc::DecideRequest& request) {
+  if (!gpu_fault_told_ && cuda_failed()) {
+    gpu_fault_told_ = true;
+    spdlog::error("GPU: {}; the CPU answers from now on", cuda_state().fault);
+  }
   const std::optional<CalibratedLogs> promised =
       decision_.prediction ? decision_.prediction->raw_log_s : std::nullopt;
   history_->take({.kind = EventKind::kSubmitted, .request = request_, .promised = promised});
@@ -210,6 +221,7 @@ std::string DecisionService::status_json() {
       {"slurm", version_text(slurm_version_)},
       {"model", model},
       {"routes", routes_json(engine_->predictor() ? engine_->predictor()->routes() : nullptr)},
+      {"gpu", gpu_json()},
       {"history", history_json(*history_)},
       {"guard", watch_.status(SiteWatch::Clock::now())},
       {"second_looks",

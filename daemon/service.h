@@ -69,6 +69,7 @@ class DecisionService final : public ipc::Service {
   } looks_;
   uint64_t decisions_ = 0, changed_ = 0, reloads_ = 0, failed_reloads_ = 0;
   uint32_t slurm_version_ = 0;
+  bool gpu_fault_told_ = false;
 };
 
 }  // namespace auspex

@@ -228,6 +228,7 @@ Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelF
 }
 
 CudaState cuda_state() { return Module::of_process().state(); }
+bool cuda_failed() { return Module::of_process().retired(); }
 
 Result<std::vector<float>> cuda_times_us(const Network& network, std::span<const EncodedJob> jobs,
                                          uint32_t runs) {

@@ -34,6 +34,8 @@ struct CudaState {
 };
 // What has become of it so far; loads nothing. Threads: any.
 CudaState cuda_state();
+// Whether there is a fault, as cheap as it can be.
+bool cuda_failed();
 
 // The card's own microseconds for `runs` launches over jobs that it has already. Errors: as above;
 // a network that is not on a card.

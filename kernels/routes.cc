@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "kernels/cuda_network.h"
 #include "kernels/samples.h"
 #include "shared/call_times.h"
 
@@ -91,17 +92,17 @@ class RoutedNetwork final : public Network {
   Networks networks_;
 };
 
-// The model's own on each instruction set, then FP32.
+// The model's own on each instruction set, then FP32; the model's own on a GPU.
 std::vector<Plan> plans_of(const ModelFile& model) {
   std::vector<Plan> plans;
   const bool fp32 = model.summary().precision == precision_name(Precision::kFp32);
   for (const std::string& set : instruction_sets(!fp32)) {
     for (const bool skip : {true, false}) plans.push_back({set, skip});
   }
-  if (fp32) return plans;
   for (const std::string& backend : available_backends(Precision::kFp32)) {
-    if (backend != "reference") plans.push_back({backend, true});
+    if (!fp32 && backend != "reference") plans.push_back({backend, true});
   }
+  if (!model.pointer() && !cuda_backends().empty()) plans.push_back({"cuda", false});
   return plans;
 }
 
@@ -110,10 +111,11 @@ std::vector<Plan> plans_of(const ModelFile& model) {
 Result<Routes> Routes::measure(const std::shared_ptr<const ModelFile>& model) {
   Stopwatch stopwatch(*model);
   const bool pointer = model->pointer() != nullptr;
-  const std::vector<Plan> plans = plans_of(*model);
   Routes routes;
-  for (const Plan& plan : plans) {
+  std::vector<Plan> plans;  // of what is measured
+  for (const Plan& plan : plans_of(*model)) {
     const auto network = load_network(model, plan);
+    if (!network && is_cuda(plan.backend)) continue;  // a model that is none for it
     if (!network) return network.error();
     Route route = {std::string((*network)->backend()), plan.skip_rows, {}};
     bool in_turn = pointer;
@@ -127,6 +129,7 @@ Result<Routes> Routes::measure(const std::shared_ptr<const ModelFile>& model) {
       in_turn |= route.batch_us[i] > kHopeless * usual;
     }
     routes.measured.push_back(std::move(route));
+    plans.push_back(plan);
   }
   routes.fastest = fastest_of(routes.measured);
   RoutedNetwork::Networks networks;

@@ -23,7 +23,8 @@ struct Route {
   std::array<double, kRoutedBatches.size()> batch_us{};
 };
 
-// Of a model in its own precision and in FP32, never in a coarser one. The first is what "auto"
+// Of a model in its own precision and in FP32, never in a coarser one; on a GPU, where there is one,
+// in its own. The first is what "auto"
 // takes without a measurement, and stays unless another is twice as fast. One is measured at a
 // time, so that little memory is taken: some ten milliseconds for each.
 struct Routes {

@@ -55,6 +55,11 @@ AUSPEX_DEVICE Words fetch(const Words* from) {
 }
 AUSPEX_DEVICE uint32_t fetch(const uint32_t* from) { return __ldg(from); }
 AUSPEX_DEVICE float fetch(const float* from) { return __ldg(from); }
+AUSPEX_DEVICE void fetch_pair(const uint32_t* from, uint32_t (&to)[2]) {
+  const uint2 v = __ldg(reinterpret_cast<const uint2*>(from));
+  to[0] = v.x;
+  to[1] = v.y;
+}
 // Of any memory.
 AUSPEX_DEVICE Words read(const Words* from) {
   const uint4 v = *reinterpret_cast<const uint4*>(from);
@@ -71,14 +76,14 @@ AUSPEX_DEVICE void copy_async(Words* shared, const Words* from) {
 }
 AUSPEX_DEVICE void wait_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
-// After what the block's threads wrote before their last barrier, for the host to see.
-AUSPEX_DEVICE void publish(volatile uint32_t* flag, uint32_t value) {
-  __threadfence_system();
-  *flag = value;
-}
-
 AUSPEX_DEVICE uint32_t bits_of(float value) { return __float_as_uint(value); }
 AUSPEX_DEVICE float float_of(uint32_t bits) { return __uint_as_float(bits); }
+// Byte `place` of the word, in place of the last one of `base`.
+AUSPEX_DEVICE uint32_t byte_behind(uint32_t word, uint32_t place, uint32_t base) {
+  return __byte_perm(word, base, 0x7650 | place);
+}
+// Bytes 1 and 3 of a word, each in a half of its own.
+AUSPEX_DEVICE uint32_t odd_bytes(uint32_t word) { return __byte_perm(word, 0, 0x4341); }
 AUSPEX_DEVICE float not_a_number() { return __uint_as_float(0x7fc00000U); }
 AUSPEX_DEVICE uint32_t rounded_up_to_255(float value) {
   return static_cast<uint32_t>(__float2int_rn(value));

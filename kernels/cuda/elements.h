@@ -14,9 +14,11 @@ AUSPEX_DEVICE uint32_t bf16_of(float value) {  // to nearest, ties to even; no N
 AUSPEX_DEVICE uint32_t tf32_of(float value) { return (bits_of(value) + 0x1000) & ~0x1fffU; }
 
 // A whole number below 2^23 put behind 2^23 is a float: a conversion at the rate of additions.
+AUSPEX_DEVICE float float_of_unsigned_byte(uint32_t word, uint32_t place) {  // [0,4)
+  return float_of(byte_behind(word, place, 0x4b000000U)) - 8388736.0F;       // 2^23 + 128
+}
 AUSPEX_DEVICE float float_of_byte(uint32_t word, uint32_t place) {  // [0,4), signed
-  const uint32_t shifted = (word ^ 0x80808080U) >> (8 * place) & 0xff;
-  return float_of(0x4b000000U | shifted) - 8388736.0F;  // 2^23 + 128
+  return float_of_unsigned_byte(word ^ 0x80808080U, place);
 }
 AUSPEX_DEVICE float float_of_nibble(uint32_t word, uint32_t place) {  // [0,8), signed
   const uint32_t shifted = (word ^ 0x88888888U) >> (4 * place) & 0xf;
@@ -26,43 +28,43 @@ AUSPEX_DEVICE float float_of_nibble(uint32_t word, uint32_t place) {  // [0,8), 
 AUSPEX_DEVICE bool is_finite(float value) { return (bits_of(value) & 0x7f800000U) != 0x7f800000U; }
 AUSPEX_DEVICE float positive(float value) { return value > 0 ? value : 0; }
 
-// Adds to sum[0,16) the `kCount` elements from `from` on, 4, 8 or 16: of INT8 times their scale.
-template <uint32_t kCount>
-AUSPEX_DEVICE void add_elements(Format format, const char* from, const float* scale,
-                                float (&sum)[kCount]) {
-  if (format == Format::kInt8) {
-    AUSPEX_UNROLL()
-    for (uint32_t i = 0; i < kCount / 4; ++i) {
-      const uint32_t word = fetch(reinterpret_cast<const uint32_t*>(from) + i);
+// `kCount` elements in sequence, 4, 8 or 16: asked for first, read when they are there. INT8 as rows
+// of the first layer have it.
+template <Format kFormat, uint32_t kCount>
+struct Elements {
+  static constexpr uint32_t kWords = kCount * element_bytes(kFormat) / 4;
+  uint32_t word[kWords];
+
+  AUSPEX_DEVICE void ask(const char* from) {
+    if constexpr (kWords % 4 == 0) {
       AUSPEX_UNROLL()
-      for (uint32_t k = 0; k < 4; ++k) sum[4 * i + k] += float_of_byte(word, k) * scale[4 * i + k];
-    }
-  } else if (format == Format::kFp32) {
-    AUSPEX_UNROLL()
-    for (uint32_t i = 0; i < kCount / 4; ++i) {
-      const Words four = fetch(reinterpret_cast<const Words*>(from) + i);
-      AUSPEX_UNROLL()
-      for (uint32_t k = 0; k < 4; ++k) sum[4 * i + k] += float_of(four.word[k]);
-    }
-  } else {
-    AUSPEX_UNROLL()
-    for (uint32_t i = 0; i < kCount / 2; ++i) {
-      const uint32_t pair = fetch(reinterpret_cast<const uint32_t*>(from) + i);
-      const bool bf16 = format == Format::kBf16;
-      sum[2 * i] += bf16 ? float_of_bf16(pair & 0xffff) : float_of_half(pair & 0xffff);
-      sum[2 * i + 1] += bf16 ? float_of_bf16(pair >> 16) : float_of_half(pair >> 16);
+      for (uint32_t i = 0; i < kWords / 4; ++i) {
+        const Words four = fetch(reinterpret_cast<const Words*>(from) + i);
+        AUSPEX_UNROLL()
+        for (uint32_t k = 0; k < 4; ++k) word[4 * i + k] = four.word[k];
+      }
+    } else {
+      fetch_pair(reinterpret_cast<const uint32_t*>(from), word);
     }
   }
-}
+  AUSPEX_DEVICE float at(uint32_t i) const {
+    if constexpr (kFormat == Format::kInt8) return float_of_unsigned_byte(word[i / 4], i % 4);
+    if constexpr (element_bytes(kFormat) == 4) return float_of(word[i]);
+    const uint32_t half = word[i / 2] >> (i % 2 * 16) & 0xffff;
+    return kFormat == Format::kBf16 ? float_of_bf16(half) : float_of_half(half);
+  }
+};
 
 // Where a row of the first layer has that column.
+template <Format kFormat>
 AUSPEX_DEVICE const char* one_hot_row(const InputLayer& input, uint32_t row, uint32_t column) {
   return static_cast<const char*>(input.rows) +
-         (size_t{row} * input.width + column) * element_bytes(input.format);
+         (size_t{row} * input.width + column) * element_bytes(kFormat);
 }
+template <Format kFormat>
 AUSPEX_DEVICE const char* number_row(const InputLayer& input, uint32_t number, uint32_t column) {
   return static_cast<const char*>(input.numbers) +
-         (size_t{number} * input.width + column) * element_bytes(number_format(input.format));
+         (size_t{number} * input.width + column) * element_bytes(number_format(kFormat));
 }
 
 }  // namespace auspex::cuda

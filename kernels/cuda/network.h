@@ -28,18 +28,19 @@ class Network {
   const char* measure(const Job* jobs, size_t count, uint32_t runs, float* us);
 
  private:
+  // Parts of a large batch that are copied and computed at the same time.
+  static constexpr size_t kParts = 4;
   // What one thread at a time has.
   struct Lane {
-    Stream* stream = nullptr;
-    Job* jobs = nullptr;  // Shape: [kMostJobs]; of the host, as the card sees them behind it
-    float* outputs = nullptr;
-    uint32_t* done = nullptr;
+    Stream* streams[kParts] = {};
+    void* memory = nullptr;    // of the host; all below lies in it
+    Job* jobs = nullptr;       // Shape: [kMostJobs]
+    float* outputs = nullptr;  // Shape: [kMostJobs][outputs]
     Job* device_jobs = nullptr;
     float* device_outputs = nullptr;
-    uint32_t* device_done = nullptr;
-    SingleParams single;
+    SingleParams<1> single;
+    SingleParams<kMostSingles> singles;
     TileParams tiles;
-    uint32_t ticket = 0;
   };
   class Borrowed;
 
@@ -54,16 +55,16 @@ class Network {
   const char* open_lane(Lane& lane) const;
   const char* run_singles(Lane& lane, const Job* jobs, size_t count, float* outputs) const;
   const char* run_tiles(Lane& lane, const Job* jobs, size_t count, float* outputs) const;
-  const char* launch(const SingleParams& single, size_t count, const Lane& lane) const;
-  const char* launch(const TileParams& tiles, const Lane& lane) const;
-  const char* wait(const Lane& lane, size_t singles) const;
+  const char* launch(Lane& lane, const Job* jobs, size_t count) const;
+  const char* launch(const TileParams& tiles, uint32_t tile, Stream* stream) const;
+  template <class Done>
+  const char* wait(Stream* stream, const Done& done) const;
   uint32_t tile_for(size_t count) const;
 
   Card card_;
-  NetworkView view_;
-  uint32_t widest_ = 0, x_stride_ = 0, y_stride_ = 0;
-  size_t staged_bytes_ = 0;
-  bool staged_ = false;
+  SingleParams<1> single_;  // without jobs and outputs
+  TileParams tiles_;        // the same
+  size_t single_bytes_ = 0, staged_bytes_ = 0;
   std::vector<void*> memory_;
 
   std::mutex mutex_;

@@ -41,7 +41,7 @@ struct Job {
 
 // The sum of the rows that the one-hot names, and of those that stand for numbers.
 struct InputLayer {
-  const void* rows = nullptr;      // Shape: [one-hot rows][width], of the format
+  const void* rows = nullptr;      // Shape: [one-hot rows][width], of the format; INT8 with 128 added
   const void* numbers = nullptr;   // Shape: [kNumbers][width], of number_format()
   const float* scale = nullptr;    // Shape: [width]; integers alone
   const float* bias = nullptr;     // Shape: [width]
@@ -115,36 +115,39 @@ AUSPEX_CONSTEXPR uint32_t step_fragments(Format format) {
   return format == Format::kInt4 || format == Format::kPairs ? 1 : 2;
 }
 
-struct NetworkView {
-  InputLayer input;
-  ColumnLayer column[kMostLayers];
-  TileLayer tile[kMostLayers];
-  uint32_t layers = 0;   // behind the first
-  uint32_t outputs = 0;  // of the last
-};
-
 // A few samples, each by a cluster of blocks of its own.
 inline constexpr uint32_t kMostSingles = 16;
-struct SingleParams {
-  NetworkView network;
-  Job jobs[kMostSingles];
-  float* outputs = nullptr;         // Shape: [samples][outputs]; the host reads it, too
-  volatile uint32_t* done = nullptr;  // Shape: [samples]; becomes `ticket` when outputs are there
-  uint32_t ticket = 0;
-  uint32_t widest = 0;  // of all layers' inputs and columns, a multiple of 32
-  bool staged = false;  // the weights are copied to shared memory first
+// The host waits until no output has this value any more: NaN, but none that is computed.
+inline constexpr uint32_t kPending = 0xffc0dead;
+struct SingleNetwork {
+  InputLayer input;
+  ColumnLayer layer[kMostLayers];
+  uint32_t layers = 0;       // behind the first
+  uint32_t outputs = 0;      // of the last
+  float* output = nullptr;   // Shape: [jobs][outputs]; the host reads it, too
+  uint32_t widest = 0;       // of all layers' inputs and columns, a multiple of 32
+  uint32_t own_columns = 0;  // of all layers together, a block's
+  bool staged = false;       // the weights are copied to shared memory first
 };
-// In shared memory, before the weights: two inputs, sums of groups of threads, a flag.
-AUSPEX_CONSTEXPR size_t single_bytes(uint32_t widest) {
-  return (size_t{2} * widest + kThreads * 4 + 4) * sizeof(float);
+template <uint32_t kJobs>
+struct SingleParams : SingleNetwork {
+  Job jobs[kJobs];
+};
+// In shared memory, before the weights: two inputs, sums of groups of threads, scales and biases of
+// the block's columns, a flag.
+AUSPEX_CONSTEXPR size_t single_bytes(uint32_t widest, uint32_t own_columns) {
+  return (size_t{2} * widest + kThreads * 8 + size_t{2} * own_columns + 4) * sizeof(float);
 }
 
 // Many samples, `tile` of them to a block.
 struct TileParams {
-  NetworkView network;
+  InputLayer input;
+  TileLayer layer[kMostLayers];
+  uint32_t layers = 0;        // behind the first
+  uint32_t outputs = 0;       // of the last
   const Job* jobs = nullptr;  // Shape: [count]
   uint32_t count = 0;
-  float* outputs = nullptr;  // Shape: [count][outputs]
+  float* output = nullptr;    // Shape: [count][outputs]
   uint32_t x_stride = 0;  // bytes of a sample's input in shared memory: half of 128 behind whole ones
   uint32_t y_stride = 0;  // floats of its output: 4 behind whole 32; so lanes meet in no bank
 };

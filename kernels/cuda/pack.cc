@@ -18,9 +18,9 @@ uint32_t bits_of(float value) {
   return bits;
 }
 
-// To nearest, ties to even; beyond the largest finite one, to that.
+// To nearest, ties to even; of none beyond the largest finite one.
 uint16_t fp16_of(float value) {
-  const float size = std::min(std::abs(value), 65504.0F);
+  const float size = std::abs(value);
   const uint32_t sign = std::signbit(value) ? 0x8000 : 0;
   // Below 2^-14 the last digit stays worth 2^-24.
   const int exponent = size > 0 ? std::max(std::ilogb(size), -14) : -14;
@@ -120,7 +120,8 @@ PackedLayer pack_input(const LayerView& layer, uint32_t number_rows, Format form
     to.resize(size_t{rows.inputs} * packed.columns * bytes);
     for (uint32_t row = 0; row < rows.inputs; ++row) {
       for (uint32_t column = 0; column < rows.outputs; ++column) {
-        put(to, size_t{row} * packed.columns + column, bytes, elements.at(row, column));
+        const uint32_t above = as == Format::kInt8 ? 0x80 : 0;
+        put(to, size_t{row} * packed.columns + column, bytes, elements.at(row, column) ^ above);
       }
     }
     return elements.scales(packed.columns);

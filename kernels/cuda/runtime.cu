@@ -13,14 +13,35 @@ namespace {
 
 extern __shared__ Words shared_memory[];
 
-template <uint32_t kPeers>
-__global__ void __launch_bounds__(kThreads, 1) single(const __grid_constant__ SingleParams params) {
+template <uint32_t kPeers, uint32_t kJobs>
+__global__ void __launch_bounds__(kThreads, 1)
+    single(const __grid_constant__ SingleParams<kJobs> params) {
   single_body<kPeers>(params, reinterpret_cast<char*>(shared_memory));
 }
 
-template <uint32_t kTile>
+template <uint32_t kTile, uint32_t kPasses>
 __global__ void __launch_bounds__(kThreads, 2) tiles(const __grid_constant__ TileParams params) {
-  tile_body<kTile>(params, reinterpret_cast<char*>(shared_memory));
+  tile_body<kTile, kPasses>(params, reinterpret_cast<char*>(shared_memory));
+}
+
+using TileKernel = void (*)(TileParams);
+// A narrow first layer takes one pass.
+constexpr uint32_t kNarrow = 512, kWidePasses = kInputMost / kNarrow;
+template <uint32_t kTile>
+TileKernel tile_kernel(bool narrow) {
+  return narrow ? tiles<kTile, 1> : tiles<kTile, kWidePasses>;
+}
+TileKernel tile_kernel(uint32_t tile, bool narrow) {
+  switch (tile) {
+    case 8:
+      return tile_kernel<8>(narrow);
+    case 16:
+      return tile_kernel<16>(narrow);
+    case 32:
+      return tile_kernel<32>(narrow);
+    default:
+      return tile_kernel<64>(narrow);
+  }
 }
 
 // The text belongs to the runtime and stays.
@@ -68,13 +89,19 @@ const char* open_card(Card& card) {
   card.shared_bytes = static_cast<uint32_t>(properties.sharedMemPerBlockOptin);
   card.peers = properties.major >= 9 ? kMostPeers : 1;
   card.memory_bytes = properties.totalGlobalMem;
-  for (const cudaError_t status :
-       {allow(single<1>, card.shared_bytes), allow(tiles<8>, card.shared_bytes),
-        allow(tiles<16>, card.shared_bytes), allow(tiles<32>, card.shared_bytes),
-        allow(tiles<64>, card.shared_bytes),
-        card.peers > 1 ? allow(single<kMostPeers>, card.shared_bytes) : cudaSuccess}) {
-    if (const char* error = text_of(status)) return error;
+  for (const uint32_t tile : kTiles) {
+    for (const bool narrow : {false, true}) {
+      const cudaError_t status = allow(tile_kernel(tile, narrow), card.shared_bytes);
+      if (const char* error = text_of(status)) return error;
+    }
   }
+  const bool peers = card.peers > 1;
+  cudaError_t status = peers ? allow(single<kMostPeers, 1>, card.shared_bytes)
+                             : allow(single<1, 1>, card.shared_bytes);
+  if (const char* error = text_of(status)) return error;
+  status = peers ? allow(single<kMostPeers, kMostSingles>, card.shared_bytes)
+                 : allow(single<1, kMostSingles>, card.shared_bytes);
+  if (const char* error = text_of(status)) return error;
   return nullptr;
 }
 
@@ -97,16 +124,22 @@ const char* open_stream(Stream** stream) {
 }
 void close_stream(Stream* stream) { cudaStreamDestroy(reinterpret_cast<cudaStream_t>(stream)); }
 
-const char* launch_single(const SingleParams& params, uint32_t samples, uint32_t peers,
-                          size_t shared_bytes, Stream* stream) {
-  auto* const kernel = peers > 1 ? single<kMostPeers> : single<1>;
+const char* launch_single(const SingleParams<1>& params, uint32_t peers, size_t shared_bytes,
+                          Stream* stream) {
+  auto* const kernel = peers > 1 ? single<kMostPeers, 1> : single<1, 1>;
+  return launch(kernel, &params, peers, peers, shared_bytes, stream);
+}
+
+const char* launch_singles(const SingleParams<kMostSingles>& params, uint32_t samples,
+                           uint32_t peers, size_t shared_bytes, Stream* stream) {
+  auto* const kernel = peers > 1 ? single<kMostPeers, kMostSingles> : single<1, kMostSingles>;
   return launch(kernel, &params, samples * peers, peers, shared_bytes, stream);
 }
 
 const char* launch_tiles(const TileParams& params, uint32_t tile, size_t shared_bytes,
                          Stream* stream) {
-  auto* const kernel = tile == 8 ? tiles<8> : tile == 16 ? tiles<16> : tile == 32 ? tiles<32> : tiles<64>;
-  return launch(kernel, &params, (params.count + tile - 1) / tile, 1, shared_bytes, stream);
+  return launch(tile_kernel(tile, params.input.width <= kNarrow), &params,
+                (params.count + tile - 1) / tile, 1, shared_bytes, stream);
 }
 
 const char* ask(Stream* stream, bool* done) {

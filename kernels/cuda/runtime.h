@@ -31,8 +31,10 @@ const char* open_stream(Stream** stream);
 void close_stream(Stream* stream);
 
 // shared_bytes: of a block.
-const char* launch_single(const SingleParams& params, uint32_t samples, uint32_t peers,
-                          size_t shared_bytes, Stream* stream);
+const char* launch_single(const SingleParams<1>& params, uint32_t peers, size_t shared_bytes,
+                          Stream* stream);
+const char* launch_singles(const SingleParams<kMostSingles>& params, uint32_t samples,
+                           uint32_t peers, size_t shared_bytes, Stream* stream);
 const char* launch_tiles(const TileParams& params, uint32_t tile, size_t shared_bytes,
                          Stream* stream);
 

@@ -104,16 +104,32 @@ AUSPEX_DEVICE float column_sum(const ColumnLayer& layer, const Words* weights, u
 // What a block has in its shared memory.
 struct SingleShared {
   float* x;        // Shape: [2][widest]: inputs of the layers, in turn
-  float* partial;  // Shape: [kThreads][4]
+  float* partial;  // Shape: [kThreads][8]
+  float* scale;    // Shape: [own columns]: of all layers, one behind the other
+  float* bias;     // Shape: [own columns]
   uint32_t* lost;  // a value went beyond the range of a float; of the first block
-  Words* weights;  // this block's columns of all layers, one behind the other
+  Words* weights;  // of the own columns
 };
 
-AUSPEX_DEVICE SingleShared single_shared(char* memory, uint32_t widest) {
-  auto* const floats = reinterpret_cast<float*>(memory);
-  return {floats, floats + 2 * widest,
-          reinterpret_cast<uint32_t*>(floats + 2 * widest + kThreads * 4),
-          reinterpret_cast<Words*>(memory + single_bytes(widest))};
+AUSPEX_DEVICE SingleShared single_shared(char* memory, uint32_t widest, uint32_t own_columns) {
+  SingleShared s;
+  s.x = reinterpret_cast<float*>(memory);
+  s.partial = s.x + 2 * widest;
+  s.scale = s.partial + kThreads * 8;
+  s.bias = s.scale + own_columns;
+  s.lost = reinterpret_cast<uint32_t*>(s.bias + own_columns);
+  s.weights = reinterpret_cast<Words*>(memory + single_bytes(widest, own_columns));
+  return s;
+}
+
+// A block's share of a layer: the last one's is the first block's alone.
+struct Share {
+  uint32_t first, columns;
+};
+template <uint32_t kPeers>
+AUSPEX_DEVICE Share share_of(const ColumnLayer& layer, bool last, uint32_t rank) {
+  if (last) return {0, rank == 0 ? layer.columns : 0};
+  return {rank * (layer.columns / kPeers), layer.columns / kPeers};
 }
 
 // Tells all peers the value of a layer's column.
@@ -121,120 +137,151 @@ template <uint32_t kPeers>
 AUSPEX_DEVICE void tell(const SingleShared& s, float* x, Format next, uint32_t column,
                         float value) {
   const uint32_t place = input_place(next, column);
+  AUSPEX_UNROLL()
   for (uint32_t peer = 0; peer < kPeers; ++peer) put(x, peer, place, value);
   if (!is_finite(value)) put(s.lost, 0, 0, 1U);
 }
 
-// Asks for the weights of all layers behind the first.
-template <uint32_t kPeers>
-AUSPEX_DEVICE void stage_weights(const NetworkView& network, uint32_t rank, Words* to) {
-  for (uint32_t i = 0; i < network.layers; ++i) {
-    const ColumnLayer& layer = network.column[i];
-    const bool last = i + 1 == network.layers;
-    const uint32_t columns = last ? layer.columns : layer.columns / kPeers;
-    if (last && rank > 0) return;
-    const uint32_t count = columns * layer.chunks;
-    const Words* const from = layer.weights + (last ? 0 : size_t{rank} * count);
-    for (uint32_t k = thread(); k < count; k += kThreads) copy_async(to + k, from + k);
-    to += count;
+AUSPEX_DEVICE float after_relu(float value, bool relu) {
+  return relu && is_finite(value) ? positive(value) : value;
+}
+
+// Asks for what belongs to the own columns of all layers behind the first.
+template <uint32_t kPeers, uint32_t kJobs>
+AUSPEX_DEVICE void stage(const SingleParams<kJobs>& p, uint32_t rank, const SingleShared& s) {
+  Words* weights = s.weights;
+  uint32_t at = 0;
+  for (uint32_t i = 0; i < p.layers; ++i) {
+    const ColumnLayer& layer = p.layer[i];
+    const Share share = share_of<kPeers>(layer, i + 1 == p.layers, rank);
+    if (p.staged) {
+      const uint32_t count = share.columns * layer.chunks;
+      const Words* const from = layer.weights + size_t{share.first} * layer.chunks;
+      for (uint32_t k = thread(); k < count; k += kThreads) copy_async(weights + k, from + k);
+      weights += count;
+    }
+    for (uint32_t k = thread(); k < share.columns; k += kThreads) {
+      s.scale[at + k] = is_integer(layer.format) ? fetch(layer.scale + share.first + k) : 1;
+      s.bias[at + k] = fetch(layer.bias + share.first + k);
+    }
+    at += share.columns;
   }
 }
 
-// The job's rows, added up by groups of threads, each of which has four columns. -> all peers' x
-template <uint32_t kPeers>
-AUSPEX_DEVICE void gather(const NetworkView& network, const Job& job, uint32_t rank,
-                          const SingleShared& s, bool peers_started) {
-  const InputLayer& input = network.input;
+// Adds up the job's rows: groups of threads, each thread eight columns. -> all peers' x
+template <uint32_t kPeers, Format kFormat>
+AUSPEX_DEVICE void gather(const InputLayer& input, Format next, const Job& job, uint32_t rank,
+                          const SingleShared& s) {
   const uint32_t share = input.width / kPeers, items = job.row_count + kNumbers;
-  for (uint32_t begin = 0; begin < share; begin += kThreads * 4) {  // [0, share)
-    const uint32_t columns = share - begin < kThreads * 4 ? share - begin : kThreads * 4;
-    const uint32_t quads = columns / 4, groups = kThreads / quads;
-    const uint32_t group = thread() / quads;
-    const uint32_t column = rank * share + begin + thread() % quads * 4;
-    float sum[4] = {};
-    if (group < groups) {
-      float scale[4] = {};
-      if (is_integer(input.format)) {
-        for (uint32_t k = 0; k < 4; ++k) scale[k] = fetch(input.scale + column + k);
+  for (uint32_t begin = 0; begin < share; begin += kThreads * 8) {  // [0, share)
+    const uint32_t columns = share - begin < kThreads * 8 ? share - begin : kThreads * 8;
+    const uint32_t eights = columns / 8, groups = kThreads / eights;
+    const uint32_t group = thread() / eights, eighth = thread() - group * eights;
+    const uint32_t column = rank * share + begin + eighth * 8;
+    if (group < groups && group < items) {
+      float sum[8] = {};
+      Elements<Format::kFp32, 8> scale = {};
+      if (kFormat == Format::kInt8) {
+        scale.ask(reinterpret_cast<const char*>(input.scale + column));
       }
       for (uint32_t item = group; item < items; item += groups) {
         if (item < job.row_count) {
-          add_elements<4>(input.format, one_hot_row(input, job.rows[item], column), scale, sum);
+          Elements<kFormat, 8> row;
+          row.ask(one_hot_row<kFormat>(input, job.rows[item], column));
+          AUSPEX_UNROLL()
+          for (uint32_t k = 0; k < 8; ++k) {
+            sum[k] += kFormat == Format::kInt8 ? row.at(k) * scale.at(k) : row.at(k);
+          }
         } else {
           const uint32_t number = item - job.row_count;
-          float weight[4] = {};
-          add_elements<4>(number_format(input.format), number_row(input, number, column), nullptr,
-                          weight);
-          for (uint32_t k = 0; k < 4; ++k) sum[k] += job.numbers[number] * weight[k];
+          Elements<number_format(kFormat), 8> row;
+          row.ask(number_row<kFormat>(input, number, column));
+          AUSPEX_UNROLL()
+          for (uint32_t k = 0; k < 8; ++k) sum[k] += job.numbers[number] * row.at(k);
         }
       }
-      for (uint32_t k = 0; k < 4; ++k) s.partial[group * columns + thread() % quads * 4 + k] = sum[k];
+      AUSPEX_UNROLL()
+      for (uint32_t k = 0; k < 8; k += 4) {
+        const Words four = {{bits_of(sum[k]), bits_of(sum[k + 1]), bits_of(sum[k + 2]),
+                             bits_of(sum[k + 3])}};
+        write(reinterpret_cast<Words*>(s.partial + group * columns + eighth * 8 + k), four);
+      }
     }
     sync_threads();
-    if (!peers_started) wait_peers();
-    peers_started = true;
+    if (begin == 0) wait_peers();
+    const uint32_t parts = groups < items ? groups : items;
     for (uint32_t i = thread(); i < columns; i += kThreads) {
       const uint32_t at = rank * share + begin + i;
       float value = fetch(input.bias + at);
-      for (uint32_t g = 0; g < groups; ++g) value += s.partial[g * columns + i];
-      if (input.relu) value = is_finite(value) ? positive(value) : value;
-      tell<kPeers>(s, s.x, network.column[0].format, at, value);
+      AUSPEX_UNROLL(4)
+      for (uint32_t g = 0; g < parts; ++g) value += s.partial[g * columns + i];
+      tell<kPeers>(s, s.x, next, at, after_relu(value, input.relu));
     }
-    sync_threads();
+    if (begin + columns < share) sync_threads();
   }
 }
 
-template <uint32_t kPeers>
-AUSPEX_DEVICE void single_body(const SingleParams& p, char* shared) {
-  // Shapes: jobs [samples] -> outputs [samples][outputs]; block in [0, kPeers * samples)
-  const NetworkView& network = p.network;
+template <uint32_t kPeers, uint32_t kJobs>
+AUSPEX_DEVICE void gather(const SingleParams<kJobs>& p, const Job& job, uint32_t rank,
+                          const SingleShared& s) {
+  const Format next = p.layer[0].format;
+  switch (p.input.format) {
+    case Format::kInt8:
+      return gather<kPeers, Format::kInt8>(p.input, next, job, rank, s);
+    case Format::kBf16:
+      return gather<kPeers, Format::kBf16>(p.input, next, job, rank, s);
+    case Format::kFp16:
+      return gather<kPeers, Format::kFp16>(p.input, next, job, rank, s);
+    default:
+      return gather<kPeers, Format::kFp32>(p.input, next, job, rank, s);
+  }
+}
+
+template <uint32_t kPeers, uint32_t kJobs>
+AUSPEX_DEVICE void single_body(const SingleParams<kJobs>& p, char* shared) {
+  // Shapes: jobs [kJobs at most] -> output [jobs][outputs]; block in [0, kPeers * jobs)
   const uint32_t rank = block() % kPeers, sample = block() / kPeers;
-  const SingleShared s = single_shared(shared, p.widest);
-  for (uint32_t i = thread(); i < 2 * p.widest; i += kThreads) s.x[i] = 0;
+  const SingleShared s = single_shared(shared, p.widest, p.own_columns);
+  for (uint32_t i = thread() * 4; i < 2 * p.widest; i += kThreads * 4) {
+    write(reinterpret_cast<Words*>(s.x + i), Words{});
+  }
   if (thread() == 0) s.lost[0] = 0;
   arrive_peers();
-  if (p.staged) stage_weights<kPeers>(network, rank, s.weights);
-  gather<kPeers>(network, p.jobs[sample], rank, s, false);
+  stage<kPeers>(p, rank, s);
+  gather<kPeers>(p, p.jobs[sample], rank, s);
   wait_copies();
   arrive_peers();
   wait_peers();
 
   const Words* staged = s.weights;
-  for (uint32_t i = 0; i + 1 < network.layers; ++i) {
-    const ColumnLayer& layer = network.column[i];
-    const uint32_t share = layer.columns / kPeers;  // a multiple of four
+  uint32_t at = 0;
+  for (uint32_t i = 0; i < p.layers; ++i) {
+    const ColumnLayer& layer = p.layer[i];
+    const bool last = i + 1 == p.layers;
+    const Share share = share_of<kPeers>(layer, last, rank);
     const Words* const weights =
-        p.staged ? staged : layer.weights + size_t{rank} * share * layer.chunks;
-    staged += share * layer.chunks;
-    for (uint32_t four = warp() * 4; four < share; four += kWarps * 4) {  // [0, share)
-      const uint32_t own = four + lane() / 8, column = rank * share + own;
-      float value = column_sum(layer, weights + size_t{own} * layer.chunks, column, s.x + i % 2 * p.widest);
+        p.staged ? staged : layer.weights + size_t{share.first} * layer.chunks;
+    const float* const x = s.x + i % 2 * p.widest;
+    for (uint32_t four = warp() * 4; four < share.columns; four += kWarps * 4) {
+      const uint32_t own = four + lane() / 8, column = share.first + own;
+      float value = column_sum(layer, weights + size_t{own} * layer.chunks, column, x);
       if (lane() % 8 != 0) continue;
-      if (is_integer(layer.format)) value *= fetch(layer.scale + column);
-      value += fetch(layer.bias + column);
-      if (layer.relu) value = is_finite(value) ? positive(value) : value;
-      tell<kPeers>(s, s.x + (i + 1) % 2 * p.widest, network.column[i + 1].format, column, value);
+      value = value * s.scale[at + own] + s.bias[at + own];
+      if (!last) {
+        tell<kPeers>(s, s.x + (i + 1) % 2 * p.widest, p.layer[i + 1].format, column,
+                     after_relu(value, layer.relu));
+      } else if (column < p.outputs) {
+        if (layer.relu) value = positive(value);
+        p.output[size_t{sample} * p.outputs + column] =
+            s.lost[0] || !is_finite(value) ? not_a_number() : value;
+      }
     }
+    if (last) break;
+    staged += share.columns * layer.chunks;
+    at += share.columns;
     arrive_peers();
     wait_peers();
   }
-  if (rank > 0) return;
-
-  const uint32_t last = network.layers - 1;
-  const ColumnLayer& layer = network.column[last];
-  const Words* const weights = p.staged ? staged : layer.weights;
-  for (uint32_t four = warp() * 4; four < layer.columns; four += kWarps * 4) {
-    const uint32_t column = four + lane() / 8;
-    float value = column_sum(layer, weights + size_t{column} * layer.chunks, column,
-                             s.x + last % 2 * p.widest);
-    if (lane() % 8 != 0 || column >= network.outputs) continue;
-    if (is_integer(layer.format)) value *= fetch(layer.scale + column);
-    value += fetch(layer.bias + column);
-    if (layer.relu) value = positive(value);
-    p.outputs[size_t{sample} * network.outputs + column] = s.lost[0] ? not_a_number() : value;
-  }
-  sync_threads();
-  if (thread() == 0) publish(p.done + sample, p.ticket);
 }
 
 }  // namespace auspex::cuda

@@ -38,29 +38,41 @@ AUSPEX_DEVICE float warp_most(float value) {
   return value;
 }
 
-// kCount values, a multiple of four, as a layer of that format reads them. inverse: of integers,
-// steps over value.
-template <uint32_t kCount>
-AUSPEX_DEVICE void store_input(Format format, const float* value, float inverse, char* to) {
-  auto* const words = reinterpret_cast<uint32_t*>(to);
+// Four values, as a layer of that format reads them. inverse: of integers, steps over value.
+AUSPEX_DEVICE void to_input(Format format, const float* v, float inverse, uint32_t (&word)[4]) {
+  if (is_integer(format)) {
+    word[0] = 0;
+    AUSPEX_UNROLL()
+    for (uint32_t k = 0; k < 4; ++k) word[0] |= rounded_up_to_255(v[k] * inverse) << (8 * k);
+  } else if (format == Format::kBf16) {
+    word[0] = bf16_of(v[0]) | bf16_of(v[1]) << 16;
+    word[1] = bf16_of(v[2]) | bf16_of(v[3]) << 16;
+  } else if (format == Format::kFp16) {
+    word[0] = half_of(v[0]) | static_cast<uint32_t>(half_of(v[1])) << 16;
+    word[1] = half_of(v[2]) | static_cast<uint32_t>(half_of(v[3])) << 16;
+  } else {
+    const bool tf32 = format == Format::kTf32;
+    AUSPEX_UNROLL()
+    for (uint32_t k = 0; k < 4; ++k) word[k] = tf32 ? tf32_of(v[k]) : bits_of(v[k]);
+  }
+}
+
+// 16 values to where a sample's input has column `column`, a multiple of 16.
+AUSPEX_DEVICE void store_input(Format format, const float (&value)[16], float inverse, char* x,
+                               uint32_t column) {
+  uint32_t word[4][4];
   AUSPEX_UNROLL()
-  for (uint32_t i = 0; i < kCount; i += 4) {
-    const float* const v = value + i;
-    if (is_integer(format)) {
-      uint32_t word = 0;
-      AUSPEX_UNROLL()
-      for (uint32_t k = 0; k < 4; ++k) word |= rounded_up_to_255(v[k] * inverse) << (8 * k);
-      words[i / 4] = word;
-    } else if (format == Format::kBf16) {
-      words[i / 2] = bf16_of(v[0]) | bf16_of(v[1]) << 16;
-      words[i / 2 + 1] = bf16_of(v[2]) | bf16_of(v[3]) << 16;
-    } else if (format == Format::kFp16) {
-      words[i / 2] = half_of(v[0]) | static_cast<uint32_t>(half_of(v[1])) << 16;
-      words[i / 2 + 1] = half_of(v[2]) | static_cast<uint32_t>(half_of(v[3])) << 16;
-    } else {
-      const bool tf32 = format == Format::kTf32;
-      AUSPEX_UNROLL()
-      for (uint32_t k = 0; k < 4; ++k) words[i + k] = tf32 ? tf32_of(v[k]) : bits_of(v[k]);
+  for (uint32_t i = 0; i < 4; ++i) to_input(format, value + 4 * i, inverse, word[i]);
+  auto* const to = reinterpret_cast<Words*>(x + column * element_bytes(format));
+  if (is_integer(format)) {
+    write(to, {{word[0][0], word[1][0], word[2][0], word[3][0]}});
+  } else if (element_bytes(format) == 2) {
+    write(to, {{word[0][0], word[0][1], word[1][0], word[1][1]}});
+    write(to + 1, {{word[2][0], word[2][1], word[3][0], word[3][1]}});
+  } else {
+    AUSPEX_UNROLL()
+    for (uint32_t i = 0; i < 4; ++i) {
+      write(to + i, {{word[i][0], word[i][1], word[i][2], word[i][3]}});
     }
   }
 }
@@ -76,72 +88,91 @@ AUSPEX_DEVICE float scaled_by(Format format, float most, uint32_t sample, const 
   return !lost && most > kLeastScaled ? kInputSteps / most : 0;
 }
 
-// The sum of one-hot rows in 16 columns.
+// The sum of a job's one-hot rows in 16 columns.
 template <Format kFormat>
 struct RowSum {
   float sum[16] = {};
-  AUSPEX_DEVICE void add(const char* row) { add_elements<16>(kFormat, row, nullptr, sum); }
-  AUSPEX_DEVICE void take(const InputLayer&, uint32_t, uint32_t, float (&value)[16]) const {
+  AUSPEX_DEVICE void add(const Elements<kFormat, 16>& row) {
     AUSPEX_UNROLL()
-    for (uint32_t k = 0; k < 16; ++k) value[k] = sum[k];
+    for (uint32_t k = 0; k < 16; ++k) sum[k] += row.at(k);
   }
+  AUSPEX_DEVICE float at(uint32_t k, uint32_t) const { return sum[k]; }
 };
-// Two sums of bytes in a word: those at even places, then those at odd ones, 128 too much each.
+// Sums of whole words, and of their odd bytes, two in a word: the even ones are what is left. Each
+// byte has 128 added.
 template <>
 struct RowSum<Format::kInt8> {
-  uint32_t even[4] = {}, odd[4] = {};
-  AUSPEX_DEVICE void add(const char* row) {
-    const Words bytes = fetch(reinterpret_cast<const Words*>(row));
+  uint32_t all[4] = {}, odd[4] = {};
+  AUSPEX_DEVICE void add(const Elements<Format::kInt8, 16>& row) {
     AUSPEX_UNROLL()
     for (uint32_t i = 0; i < 4; ++i) {
-      const uint32_t word = bytes.word[i] ^ 0x80808080U;
-      even[i] += word & 0x00ff00ffU;
-      odd[i] += word >> 8 & 0x00ff00ffU;
+      all[i] += row.word[i];
+      odd[i] += odd_bytes(row.word[i]);
     }
   }
-  AUSPEX_DEVICE void take(const InputLayer& input, uint32_t rows, uint32_t column,
-                          float (&value)[16]) const {
-    float scale[16] = {};
-    add_elements<16>(Format::kFp32, reinterpret_cast<const char*>(input.scale + column), nullptr,
-                     scale);
-    const auto too_much = static_cast<int32_t>(128 * rows);
-    AUSPEX_UNROLL()
-    for (uint32_t k = 0; k < 16; ++k) {
-      const uint32_t pair = k % 2 == 0 ? even[k / 4] : odd[k / 4];
-      const uint32_t whole = k % 4 < 2 ? pair & 0xffff : pair >> 16;
-      value[k] = static_cast<float>(static_cast<int32_t>(whole) - too_much) * scale[k];
-    }
+  AUSPEX_DEVICE float at(uint32_t k, uint32_t rows) const {
+    const uint32_t pair = k % 2 == 0 ? all[k / 4] - (odd[k / 4] << 8) : odd[k / 4];
+    const uint32_t whole = k % 4 < 2 ? pair & 0xffff : pair >> 16;
+    return static_cast<float>(static_cast<int32_t>(whole) - static_cast<int32_t>(128 * rows));
   }
 };
 
+// 16 columns of a sample, before ReLU. scale: of INT8.
+template <Format kFormat>
+AUSPEX_DEVICE void sum_rows(const InputLayer& input, const Job& job, uint32_t column,
+                            const Elements<Format::kFp32, 16>& scale,
+                            const Elements<Format::kFp32, 16>& bias, float (&value)[16]) {
+  constexpr uint32_t kTogether = kFormat == Format::kInt8 ? kMostRows : kMostRows / 2;
+  RowSum<kFormat> rows;
+  for (uint32_t begin = 0; begin < kMostRows; begin += kTogether) {
+    Elements<kFormat, 16> row[kTogether];
+    AUSPEX_UNROLL()
+    for (uint32_t i = 0; i < kTogether; ++i) {
+      row[i] = {};
+      if (begin + i < job.row_count) {
+        row[i].ask(one_hot_row<kFormat>(input, job.rows[begin + i], column));
+      }
+    }
+    AUSPEX_UNROLL()
+    for (uint32_t i = 0; i < kTogether; ++i) rows.add(row[i]);
+  }
+  AUSPEX_UNROLL()
+  for (uint32_t k = 0; k < 16; ++k) {
+    const float sum = rows.at(k, job.row_count);
+    value[k] = (kFormat == Format::kInt8 ? sum * scale.at(k) : sum) + bias.at(k);
+  }
+  AUSPEX_UNROLL(3)
+  for (uint32_t i = 0; i < kNumbers; ++i) {
+    Elements<number_format(kFormat), 16> row;
+    row.ask(number_row<kFormat>(input, i, column));
+    AUSPEX_UNROLL()
+    for (uint32_t k = 0; k < 16; ++k) value[k] += job.numbers[i] * row.at(k);
+  }
+}
+
 // A warp for each sample, 16 columns a lane and pass. s.jobs -> s.x
-template <uint32_t kTile, Format kFormat>
+template <uint32_t kTile, uint32_t kPasses, Format kFormat>
 AUSPEX_DEVICE void gather_tile(const TileParams& p, const TileShared& s) {
-  constexpr uint32_t kPass = 32 * 16, kPasses = kInputMost / kPass;
-  const InputLayer& input = p.network.input;
-  const TileLayer& next = p.network.tile[0];
+  constexpr uint32_t kPass = 32 * 16;
+  const InputLayer& input = p.input;
+  const TileLayer& next = p.layer[0];
   const uint32_t inputs = next.steps * kStepBytes / element_bytes(next.format);
+  Elements<Format::kFp32, 16> scale = {}, bias = {};
+  const auto ask_columns = [&](uint32_t column) {
+    bias.ask(reinterpret_cast<const char*>(input.bias + column));
+    if (kFormat == Format::kInt8) scale.ask(reinterpret_cast<const char*>(input.scale + column));
+  };
+  // Of one pass they stay in registers.
+  if (kPasses == 1 && lane() * 16 < input.width) ask_columns(lane() * 16);
   for (uint32_t sample = warp(); sample < kTile; sample += kWarps) {
-    const Job& job = s.jobs[sample];
-    float value[kPasses][16];
+    float value[kPasses][16] = {};
     float most = 0;
     AUSPEX_UNROLL()
     for (uint32_t pass = 0; pass < kPasses; ++pass) {
       const uint32_t column = pass * kPass + lane() * 16;  // [0, width)
       if (column >= input.width) continue;
-      RowSum<kFormat> rows;
-      AUSPEX_UNROLL(7)
-      for (uint32_t i = 0; i < job.row_count; ++i) rows.add(one_hot_row(input, job.rows[i], column));
-      rows.take(input, job.row_count, column, value[pass]);
-      add_elements<16>(Format::kFp32, reinterpret_cast<const char*>(input.bias + column), nullptr,
-                       value[pass]);
-      AUSPEX_UNROLL(2)
-      for (uint32_t i = 0; i < kNumbers; ++i) {
-        float row[16] = {};
-        add_elements<16>(number_format(kFormat), number_row(input, i, column), nullptr, row);
-        AUSPEX_UNROLL()
-        for (uint32_t k = 0; k < 16; ++k) value[pass][k] += job.numbers[i] * row[k];
-      }
+      if (kPasses > 1) ask_columns(column);
+      sum_rows<kFormat>(input, s.jobs[sample], column, scale, bias, value[pass]);
       AUSPEX_UNROLL()
       for (uint32_t k = 0; k < 16; ++k) {
         float& v = value[pass][k];
@@ -152,31 +183,26 @@ AUSPEX_DEVICE void gather_tile(const TileParams& p, const TileShared& s) {
       }
     }
     const float inverse = scaled_by(next.format, warp_most(most), sample, s);
-    char* const x = s.x + size_t{sample} * p.x_stride;
     AUSPEX_UNROLL()
     for (uint32_t pass = 0; pass < kPasses; ++pass) {
       const uint32_t column = pass * kPass + lane() * 16;  // [0, inputs)
       if (column >= inputs) continue;
-      if (column >= input.width) {
-        AUSPEX_UNROLL()
-        for (uint32_t k = 0; k < 16; ++k) value[pass][k] = 0;
-      }
-      store_input<16>(next.format, value[pass], inverse, x + column * element_bytes(next.format));
+      store_input(next.format, value[pass], inverse, s.x + size_t{sample} * p.x_stride, column);
     }
   }
 }
 
-template <uint32_t kTile>
+template <uint32_t kTile, uint32_t kPasses>
 AUSPEX_DEVICE void gather_tile(const TileParams& p, const TileShared& s) {
-  switch (p.network.input.format) {
+  switch (p.input.format) {
     case Format::kInt8:
-      return gather_tile<kTile, Format::kInt8>(p, s);
+      return gather_tile<kTile, kPasses, Format::kInt8>(p, s);
     case Format::kBf16:
-      return gather_tile<kTile, Format::kBf16>(p, s);
+      return gather_tile<kTile, kPasses, Format::kBf16>(p, s);
     case Format::kFp16:
-      return gather_tile<kTile, Format::kFp16>(p, s);
+      return gather_tile<kTile, kPasses, Format::kFp16>(p, s);
     default:
-      return gather_tile<kTile, Format::kFp32>(p, s);
+      return gather_tile<kTile, kPasses, Format::kFp32>(p, s);
   }
 }
 
@@ -225,11 +251,11 @@ AUSPEX_DEVICE void multiply_step(typename Sum<kFormat>::type (&sum)[4], const Wo
   }
 }
 
-// One output, on its way to y.
+// One output, on its way to y. scale: of integers.
 AUSPEX_DEVICE void finish(const TileLayer& layer, const TileParams& p, const TileShared& s,
-                          uint32_t sample, uint32_t column, float sum) {
-  if (is_integer(layer.format)) sum *= s.scale[sample] * fetch(layer.scale + column);
-  sum += fetch(layer.bias + column);
+                          uint32_t sample, uint32_t column, float scale, float bias, float sum) {
+  if (is_integer(layer.format)) sum *= s.scale[sample] * scale;
+  sum += bias;
   if (!is_finite(sum)) s.lost[sample] = 1;
   s.y[sample * p.y_stride + column] = layer.relu ? positive(sum) : sum;
 }
@@ -243,6 +269,13 @@ AUSPEX_DEVICE void multiply_tile(const TileLayer& layer, const TileParams& p, co
   const Words* const x = reinterpret_cast<const Words*>(
       s.x + size_t{sample + lane() / 4} * p.x_stride + lane() % 4 * sizeof(Words));
   const uint32_t x_words = p.x_stride / sizeof(Words);
+  float scale[4] = {}, bias[4];
+  AUSPEX_UNROLL()
+  for (uint32_t j = 0; j < 4; ++j) {
+    const uint32_t at = column + 8 * j + lane() / 4;
+    bias[j] = fetch(layer.bias + at);
+    if (is_integer(kFormat)) scale[j] = fetch(layer.scale + at);
+  }
   AUSPEX_UNROLL(2)
   for (uint32_t step = 0; step < layer.steps; ++step) {
     Words a[2][2] = {}, b[kSamples];
@@ -275,7 +308,8 @@ AUSPEX_DEVICE void multiply_tile(const TileLayer& layer, const TileParams& p, co
       AUSPEX_UNROLL()
       for (uint32_t k = 0; k < 4; ++k) {
         finish(layer, p, s, sample + 8 * i + lane() % 4 * 2 + k % 2,
-               column + 16 * j + lane() / 4 + k / 2 * 8, static_cast<float>(sum[j][i][k]));
+               column + 16 * j + lane() / 4 + k / 2 * 8, scale[2 * j + k / 2],
+               bias[2 * j + k / 2], static_cast<float>(sum[j][i][k]));
       }
     }
   }
@@ -288,6 +322,7 @@ AUSPEX_DEVICE void multiply_fp32(const TileLayer& layer, const TileParams& p, co
   constexpr uint32_t kRows = 8 * kSamples;
   float sum[kRows] = {};
   const float* const weights = reinterpret_cast<const float*>(layer.weights) + column + lane();
+  const float bias = fetch(layer.bias + column + lane());
   const char* const x = s.x + size_t{sample} * p.x_stride;
   const uint32_t inputs = layer.steps * (kStepBytes / sizeof(float));
   for (uint32_t i = 0; i < inputs; i += 4) {
@@ -303,7 +338,7 @@ AUSPEX_DEVICE void multiply_fp32(const TileLayer& layer, const TileParams& p, co
     }
   }
   for (uint32_t row = 0; row < kRows; ++row) {
-    finish(layer, p, s, sample + row, column + lane(), sum[row]);
+    finish(layer, p, s, sample + row, column + lane(), 0, bias, sum[row]);
   }
 }
 
@@ -340,35 +375,55 @@ AUSPEX_DEVICE void run_layer(const TileLayer& layer, const TileParams& p, const 
   }
 }
 
-// s.y [tile][columns] -> s.x, as the next layer reads it; a warp for each sample.
+// s.y [tile][columns] -> s.x, as the next layer reads it; a warp for each sample, 512 columns at once.
 template <uint32_t kTile>
 AUSPEX_DEVICE void hand_over(uint32_t columns, const TileLayer& next, const TileParams& p,
                              const TileShared& s) {
+  constexpr uint32_t kAtOnce = 4;
   const uint32_t inputs = next.steps * kStepBytes / element_bytes(next.format);
   for (uint32_t sample = warp(); sample < kTile; sample += kWarps) {
     const float* const y = s.y + size_t{sample} * p.y_stride;
+    char* const x = s.x + size_t{sample} * p.x_stride;
     float most = 0;
-    for (uint32_t column = lane(); column < columns; column += 32) {
-      const float size = y[column] < 0 ? -y[column] : y[column];
-      most = size > most ? size : most;
+    for (uint32_t begin = lane() * 4; begin < columns; begin += kAtOnce * 128) {
+      AUSPEX_UNROLL()
+      for (uint32_t i = 0; i < kAtOnce; ++i) {
+        if (begin + i * 128 >= columns) continue;
+        const Words four = read(reinterpret_cast<const Words*>(y + begin + i * 128));
+        AUSPEX_UNROLL()
+        for (uint32_t k = 0; k < 4; ++k) {
+          const float size = float_of(four.word[k] & 0x7fffffffU);
+          most = size > most ? size : most;
+        }
+      }
     }
     const float inverse = scaled_by(next.format, warp_most(most), sample, s);
-    char* const x = s.x + size_t{sample} * p.x_stride;
-    for (uint32_t column = lane() * 4; column < inputs; column += 32 * 4) {  // [0, inputs)
-      float value[4] = {};
-      if (column < columns) {
-        const Words four = read(reinterpret_cast<const Words*>(y + column));
-        for (uint32_t k = 0; k < 4; ++k) value[k] = float_of(four.word[k]);
+    for (uint32_t begin = lane() * 4; begin < inputs; begin += kAtOnce * 128) {
+      AUSPEX_UNROLL()
+      for (uint32_t i = 0; i < kAtOnce; ++i) {
+        const uint32_t column = begin + i * 128;  // [0, inputs)
+        if (column >= inputs) continue;
+        float value[4] = {};
+        if (column < columns) {
+          const Words four = read(reinterpret_cast<const Words*>(y + column));
+          AUSPEX_UNROLL()
+          for (uint32_t k = 0; k < 4; ++k) value[k] = float_of(four.word[k]);
+        }
+        uint32_t word[4];
+        to_input(next.format, value, inverse, word);
+        auto* const to = reinterpret_cast<uint32_t*>(x + column * element_bytes(next.format));
+        AUSPEX_UNROLL()
+        for (uint32_t k = 0; k < 4; ++k) {
+          if (k < element_bytes(next.format)) to[k] = word[k];
+        }
       }
-      store_input<4>(next.format, value, inverse, x + column * element_bytes(next.format));
     }
   }
 }
 
-template <uint32_t kTile>
+template <uint32_t kTile, uint32_t kPasses>
 AUSPEX_DEVICE void tile_body(const TileParams& p, char* shared) {
-  // Shapes: jobs [count] -> outputs [count][outputs]; block in [0, count / kTile rounded up)
-  const NetworkView& network = p.network;
+  // Shapes: jobs [count] -> output [count][outputs]; block in [0, count / kTile rounded up)
   const TileShared s = tile_shared<kTile>(shared, p);
   const uint32_t first = block() * kTile;  // [0, count)
   const uint32_t there = p.count - first < kTile ? p.count - first : kTile;
@@ -379,18 +434,18 @@ AUSPEX_DEVICE void tile_body(const TileParams& p, char* shared) {
   }
   for (uint32_t i = thread(); i < kTile; i += kThreads) s.lost[i] = 0;
   sync_threads();
-  gather_tile<kTile>(p, s);
+  gather_tile<kTile, kPasses>(p, s);
   sync_threads();
-  for (uint32_t i = 0; i < network.layers; ++i) {
-    run_layer<kTile>(network.tile[i], p, s);
+  for (uint32_t i = 0; i < p.layers; ++i) {
+    run_layer<kTile>(p.layer[i], p, s);
     sync_threads();
-    if (i + 1 == network.layers) break;
-    hand_over<kTile>(network.tile[i].columns, network.tile[i + 1], p, s);
+    if (i + 1 == p.layers) break;
+    hand_over<kTile>(p.layer[i].columns, p.layer[i + 1], p, s);
     sync_threads();
   }
-  for (uint32_t i = thread(); i < there * network.outputs; i += kThreads) {
-    const uint32_t sample = i / network.outputs, column = i % network.outputs;
-    p.outputs[size_t{first} * network.outputs + i] =
+  for (uint32_t i = thread(); i < there * p.outputs; i += kThreads) {
+    const uint32_t sample = i / p.outputs, column = i % p.outputs;
+    p.output[size_t{first} * p.outputs + i] =
         s.lost[sample] ? not_a_number() : s.y[sample * p.y_stride + column];
   }
 }

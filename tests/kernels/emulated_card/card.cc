@@ -105,19 +105,36 @@ const char* open_stream(Stream** stream) {
 }
 void close_stream(Stream* stream) { delete stream; }
 
-const char* launch_single(const SingleParams& params, uint32_t samples, uint32_t peers,
-                          size_t shared_bytes, Stream*) {
+template <uint32_t kJobs>
+const char* run_single(const SingleParams<kJobs>& params, uint32_t samples, uint32_t peers,
+                       size_t shared_bytes) {
   return launch(samples * peers, peers, shared_bytes, [&](char* shared) {
     peers > 1 ? single_body<kMostPeers>(params, shared) : single_body<1>(params, shared);
   });
 }
+const char* launch_single(const SingleParams<1>& params, uint32_t peers, size_t shared_bytes,
+                          Stream*) {
+  return run_single(params, 1, peers, shared_bytes);
+}
+const char* launch_singles(const SingleParams<kMostSingles>& params, uint32_t samples,
+                           uint32_t peers, size_t shared_bytes, Stream*) {
+  return run_single(params, samples, peers, shared_bytes);
+}
 
+template <uint32_t kTile>
+void run_tile(const TileParams& params, char* shared) {
+  if (params.input.width <= 512) {
+    tile_body<kTile, 1>(params, shared);
+  } else {
+    tile_body<kTile, 4>(params, shared);
+  }
+}
 const char* launch_tiles(const TileParams& params, uint32_t tile, size_t shared_bytes, Stream*) {
   return launch((params.count + tile - 1) / tile, 1, shared_bytes, [&](char* shared) {
-    if (tile == 8) tile_body<8>(params, shared);
-    if (tile == 16) tile_body<16>(params, shared);
-    if (tile == 32) tile_body<32>(params, shared);
-    if (tile == 64) tile_body<64>(params, shared);
+    if (tile == 8) run_tile<8>(params, shared);
+    if (tile == 16) run_tile<16>(params, shared);
+    if (tile == 32) run_tile<32>(params, shared);
+    if (tile == 64) run_tile<64>(params, shared);
   });
 }
 

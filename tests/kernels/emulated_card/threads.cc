@@ -96,8 +96,6 @@ void wait_copies() {
   g_cluster->copies[Fibers::own()].clear();
 }
 
-void publish(volatile uint32_t* flag, uint32_t value) { *flag = value; }
-
 float float_of_half(uint32_t bits) {
   const int exponent = static_cast<int>(bits >> 10 & 31);
   const auto digits = static_cast<float>(bits & 1023);
