@@ -23,10 +23,10 @@ struct Technique {
   std::optional<Precision> precision;
   Format format = Format::kFp32;
 };
-constexpr Technique kTechniques[] = {{"fp32", Precision::kFp32},       {"tf32", {}, Format::kTf32},
-                                     {"bf16", Precision::kBf16},       {"fp16", {}, Format::kFp16},
-                                     {"int8", Precision::kInt8},       {"int4", Precision::kInt4},
-                                     {"int8-2:4", Precision::kInt8Pairs}};
+constexpr Technique kTechniques[] = {
+    {"fp32", Precision::kFp32},         {"tf32", {}, Format::kTf32}, {"bf16", Precision::kBf16},
+    {"fp16", {}, Format::kFp16},        {"int8", Precision::kInt8},  {"int4", Precision::kInt4},
+    {"int8-2:4", Precision::kInt8Pairs}};
 
 Format format_of(Precision precision) {
   switch (precision) {
@@ -78,11 +78,9 @@ class Module {
     change(state_);
   }
 
-  // The driver first: with the module alone the CUDA runtime would only say that it is missing. What
-  // was loaded stays: CUDA does not survive being unloaded.
-  void open(CudaState& state) {
-    state.absence = found(state);
-  }
+  // The driver first: with the module alone the CUDA runtime would only say that it is missing.
+  // What was loaded stays: CUDA does not survive being unloaded.
+  void open(CudaState& state) { state.absence = found(state); }
   std::string found(CudaState& state) {
     if (!::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL)) return "no driver: " + reason();
     void* const library = ::dlopen(cuda::kModuleFile, RTLD_NOW | RTLD_LOCAL);
@@ -141,8 +139,7 @@ class OnCard final : public Network {
 
   Result<std::vector<float>> times_us(std::span<const EncodedJob> jobs, uint32_t runs) const {
     std::vector<float> us(runs);
-    const char* const error =
-        module_.measure(handle_, jobs_of(jobs), jobs.size(), runs, us.data());
+    const char* const error = module_.measure(handle_, jobs_of(jobs), jobs.size(), runs, us.data());
     if (error) return Error{error};
     return us;
   }
@@ -227,8 +224,12 @@ Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelF
       std::make_shared<OnCard>(std::move(name), *module, handle, std::move(*on_cpu)));
 }
 
-CudaState cuda_state() { return Module::of_process().state(); }
-bool cuda_failed() { return Module::of_process().retired(); }
+CudaState cuda_state() {
+  return Module::of_process().state();
+}
+bool cuda_failed() {
+  return Module::of_process().retired();
+}
 
 Result<std::vector<float>> cuda_times_us(const Network& network, std::span<const EncodedJob> jobs,
                                          uint32_t runs) {

@@ -12,8 +12,8 @@
 
 namespace auspex {
 
-// The names of what a card computes in, "int8-cuda" and so on; none where there is no card. Loads the
-// module: some hundred milliseconds where there is a driver, nothing where there is none.
+// The names of what a card computes in, "int8-cuda" and so on; none where there is no card. Loads
+// the module: some hundred milliseconds where there is a driver, nothing where there is none.
 std::vector<std::string> cuda_backends();
 
 inline constexpr std::string_view kCudaSuffix = "-cuda";
@@ -21,9 +21,9 @@ inline constexpr std::string_view kCudaSuffix = "-cuda";
 // suffix.
 bool is_cuda(std::string_view backend);
 
-// The paper's network. Should the card fail, then, and from then on, every request of this process is
-// answered by the CPU. Errors: why there is no card; what of the model it cannot do; an unknown name,
-// and the known ones.
+// The paper's network. Should the card fail, then, and from then on, every request of this process
+// is answered by the CPU. Errors: why there is no card; what of the model it cannot do; an unknown
+// name, and the known ones.
 Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelFile> model,
                                                     std::string_view backend);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See device.h. Each thread of a cluster is a fiber; what waits for others lets them run. Defined by
-// tests/kernels/emulation.cc: products of programs contain none of it.
+// See device.h. Each thread of a cluster is a fiber; what waits for others lets them run. Defined
+// by tests/kernels/emulation.cc: products of programs contain none of it.
 #pragma once
 
 #include <math.h>
@@ -28,15 +28,25 @@ void put(T* shared, uint32_t peer, uint32_t index, T value) {
 
 float shuffle_xor(float value, uint32_t mask);
 
-inline Words fetch(const Words* from) { return *from; }
-inline uint32_t fetch(const uint32_t* from) { return *from; }
-inline float fetch(const float* from) { return *from; }
+inline Words fetch(const Words* from) {
+  return *from;
+}
+inline uint32_t fetch(const uint32_t* from) {
+  return *from;
+}
+inline float fetch(const float* from) {
+  return *from;
+}
 inline void fetch_pair(const uint32_t* from, uint32_t (&to)[2]) {
   to[0] = from[0];
   to[1] = from[1];
 }
-inline Words read(const Words* from) { return *from; }
-inline void write(Words* to, const Words& v) { *to = v; }
+inline Words read(const Words* from) {
+  return *from;
+}
+inline void write(Words* to, const Words& v) {
+  *to = v;
+}
 // Copies are late: shared memory holds them after wait_copies().
 void copy_async(Words* shared, const Words* from);
 void wait_copies();
@@ -54,9 +64,15 @@ inline float float_of(uint32_t bits) {
 inline uint32_t byte_behind(uint32_t word, uint32_t place, uint32_t base) {
   return (base & ~0xffU) | (word >> (8 * place) & 0xff);
 }
-inline uint32_t odd_bytes(uint32_t word) { return word >> 8 & 0x00ff00ffU; }
-inline float not_a_number() { return float_of(0x7fc00000U); }
-inline uint32_t rounded_up_to_255(float value) { return static_cast<uint32_t>(lrintf(value)); }
+inline uint32_t odd_bytes(uint32_t word) {
+  return word >> 8 & 0x00ff00ffU;
+}
+inline float not_a_number() {
+  return float_of(0x7fc00000U);
+}
+inline uint32_t rounded_up_to_255(float value) {
+  return static_cast<uint32_t>(lrintf(value));
+}
 uint16_t half_of(float value);
 float float_of_half(uint32_t bits);
 

@@ -14,17 +14,31 @@
 
 namespace auspex::cuda {
 
-AUSPEX_DEVICE uint32_t thread() { return threadIdx.x; }
-AUSPEX_DEVICE uint32_t lane() { return threadIdx.x % 32; }
-AUSPEX_DEVICE uint32_t warp() { return threadIdx.x / 32; }
-AUSPEX_DEVICE uint32_t block() { return blockIdx.x; }
-AUSPEX_DEVICE void sync_threads() { __syncthreads(); }
+AUSPEX_DEVICE uint32_t thread() {
+  return threadIdx.x;
+}
+AUSPEX_DEVICE uint32_t lane() {
+  return threadIdx.x % 32;
+}
+AUSPEX_DEVICE uint32_t warp() {
+  return threadIdx.x / 32;
+}
+AUSPEX_DEVICE uint32_t block() {
+  return blockIdx.x;
+}
+AUSPEX_DEVICE void sync_threads() {
+  __syncthreads();
+}
 
 // Blocks of a cluster wait for each other, and write into each other's shared memory. Before
 // compute capability 9.0 a block is alone.
 #if __CUDA_ARCH__ >= 900
-AUSPEX_DEVICE void arrive_peers() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
-AUSPEX_DEVICE void wait_peers() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+AUSPEX_DEVICE void arrive_peers() {
+  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+}
+AUSPEX_DEVICE void wait_peers() {
+  asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
 template <class T>
 AUSPEX_DEVICE void put(T* shared, uint32_t peer, uint32_t index, T value) {
   static_assert(sizeof(T) == 4);
@@ -37,7 +51,9 @@ AUSPEX_DEVICE void put(T* shared, uint32_t peer, uint32_t index, T value) {
 }
 #else
 AUSPEX_DEVICE void arrive_peers() {}
-AUSPEX_DEVICE void wait_peers() { __syncthreads(); }
+AUSPEX_DEVICE void wait_peers() {
+  __syncthreads();
+}
 template <class T>
 AUSPEX_DEVICE void put(T* shared, uint32_t, uint32_t index, T value) {
   shared[index] = value;
@@ -53,8 +69,12 @@ AUSPEX_DEVICE Words fetch(const Words* from) {
   const uint4 v = __ldg(reinterpret_cast<const uint4*>(from));
   return {{v.x, v.y, v.z, v.w}};
 }
-AUSPEX_DEVICE uint32_t fetch(const uint32_t* from) { return __ldg(from); }
-AUSPEX_DEVICE float fetch(const float* from) { return __ldg(from); }
+AUSPEX_DEVICE uint32_t fetch(const uint32_t* from) {
+  return __ldg(from);
+}
+AUSPEX_DEVICE float fetch(const float* from) {
+  return __ldg(from);
+}
 AUSPEX_DEVICE void fetch_pair(const uint32_t* from, uint32_t (&to)[2]) {
   const uint2 v = __ldg(reinterpret_cast<const uint2*>(from));
   to[0] = v.x;
@@ -74,41 +94,56 @@ AUSPEX_DEVICE void copy_async(Words* shared, const Words* from) {
   const auto to = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
 }
-AUSPEX_DEVICE void wait_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+AUSPEX_DEVICE void wait_copies() {
+  asm volatile("cp.async.wait_all;" ::: "memory");
+}
 
-AUSPEX_DEVICE uint32_t bits_of(float value) { return __float_as_uint(value); }
-AUSPEX_DEVICE float float_of(uint32_t bits) { return __uint_as_float(bits); }
+AUSPEX_DEVICE uint32_t bits_of(float value) {
+  return __float_as_uint(value);
+}
+AUSPEX_DEVICE float float_of(uint32_t bits) {
+  return __uint_as_float(bits);
+}
 // Byte `place` of the word, in place of the last one of `base`.
 AUSPEX_DEVICE uint32_t byte_behind(uint32_t word, uint32_t place, uint32_t base) {
   return __byte_perm(word, base, 0x7650 | place);
 }
 // Bytes 1 and 3 of a word, each in a half of its own.
-AUSPEX_DEVICE uint32_t odd_bytes(uint32_t word) { return __byte_perm(word, 0, 0x4341); }
-AUSPEX_DEVICE float not_a_number() { return __uint_as_float(0x7fc00000U); }
+AUSPEX_DEVICE uint32_t odd_bytes(uint32_t word) {
+  return __byte_perm(word, 0, 0x4341);
+}
+AUSPEX_DEVICE float not_a_number() {
+  return __uint_as_float(0x7fc00000U);
+}
 AUSPEX_DEVICE uint32_t rounded_up_to_255(float value) {
   return static_cast<uint32_t>(__float2int_rn(value));
 }
-AUSPEX_DEVICE uint16_t half_of(float value) { return __half_as_ushort(__float2half_rn(value)); }
+AUSPEX_DEVICE uint16_t half_of(float value) {
+  return __half_as_ushort(__float2half_rn(value));
+}
 AUSPEX_DEVICE float float_of_half(uint32_t bits) {
   return __half2float(__ushort_as_half(static_cast<unsigned short>(bits)));
 }
 
 // sum [16][8] += a [16][k] b [k][8]; k is 8 of TF32, 16 of BF16 and FP16, 32 of INT8, 64 of 2:4.
-AUSPEX_DEVICE void multiply_tf32(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+AUSPEX_DEVICE void multiply_tf32(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0,
+                                 uint32_t b1) {
   asm volatile(
       "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
       "{%0,%1,%2,%3};"
       : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
-AUSPEX_DEVICE void multiply_bf16(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+AUSPEX_DEVICE void multiply_bf16(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0,
+                                 uint32_t b1) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
       "{%0,%1,%2,%3};"
       : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
-AUSPEX_DEVICE void multiply_fp16(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+AUSPEX_DEVICE void multiply_fp16(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0,
+                                 uint32_t b1) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
       "{%0,%1,%2,%3};"
@@ -116,7 +151,8 @@ AUSPEX_DEVICE void multiply_fp16(float (&sum)[4], const uint32_t (&a)[4], uint32
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 // a signed, b unsigned
-AUSPEX_DEVICE void multiply_int8(int32_t (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+AUSPEX_DEVICE void multiply_int8(int32_t (&sum)[4], const uint32_t (&a)[4], uint32_t b0,
+                                 uint32_t b1) {
   asm volatile(
       "mma.sync.aligned.m16n8k32.row.col.s32.s8.u8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
       "{%0,%1,%2,%3};"

@@ -6,12 +6,16 @@
 
 namespace auspex::cuda {
 
-AUSPEX_DEVICE float float_of_bf16(uint32_t bits) { return float_of(bits << 16); }
+AUSPEX_DEVICE float float_of_bf16(uint32_t bits) {
+  return float_of(bits << 16);
+}
 AUSPEX_DEVICE uint32_t bf16_of(float value) {  // to nearest, ties to even; no NaN comes here
   const uint32_t bits = bits_of(value);
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
-AUSPEX_DEVICE uint32_t tf32_of(float value) { return (bits_of(value) + 0x1000) & ~0x1fffU; }
+AUSPEX_DEVICE uint32_t tf32_of(float value) {
+  return (bits_of(value) + 0x1000) & ~0x1fffU;
+}
 
 // A whole number below 2^23 put behind 2^23 is a float: a conversion at the rate of additions.
 AUSPEX_DEVICE float float_of_unsigned_byte(uint32_t word, uint32_t place) {  // [0,4)
@@ -25,11 +29,15 @@ AUSPEX_DEVICE float float_of_nibble(uint32_t word, uint32_t place) {  // [0,8), 
   return float_of(0x4b000000U | shifted) - 8388616.0F;  // 2^23 + 8
 }
 
-AUSPEX_DEVICE bool is_finite(float value) { return (bits_of(value) & 0x7f800000U) != 0x7f800000U; }
-AUSPEX_DEVICE float positive(float value) { return value > 0 ? value : 0; }
+AUSPEX_DEVICE bool is_finite(float value) {
+  return (bits_of(value) & 0x7f800000U) != 0x7f800000U;
+}
+AUSPEX_DEVICE float positive(float value) {
+  return value > 0 ? value : 0;
+}
 
-// `kCount` elements in sequence, 4, 8 or 16: asked for first, read when they are there. INT8 as rows
-// of the first layer have it.
+// `kCount` elements in sequence, 4, 8 or 16: asked for first, read when they are there. INT8 as
+// rows of the first layer have it.
 template <Format kFormat, uint32_t kCount>
 struct Elements {
   static constexpr uint32_t kWords = kCount * element_bytes(kFormat) / 4;

@@ -23,7 +23,9 @@ const char* guarded(Function&& function) noexcept {
   }
 }
 
-Network* network_of(AbiNetwork* handle) { return reinterpret_cast<Network*>(handle); }
+Network* network_of(AbiNetwork* handle) {
+  return reinterpret_cast<Network*>(handle);
+}
 
 const AbiModule kModule = {
     kAbiVersion,

@@ -11,7 +11,8 @@
 namespace auspex::cuda {
 namespace {
 
-// Source: ours. Jobs that a lane has room for; fewer than kLeastPart are not worth a launch of their own.
+// Source: ours. Jobs that a lane has room for; fewer than kLeastPart are not worth a launch of
+// their own.
 constexpr size_t kMostJobs = 16384, kLeastPart = 2048;
 constexpr size_t kMostLanes = 4;
 // A card that takes longer for microseconds of work is lost.
@@ -316,8 +317,8 @@ const char* Network::measure(const Job* jobs, size_t count, uint32_t runs, float
     const uint32_t tile = tile_for(count);
     for (uint32_t i = 0; i < runs; ++i) {
       if (const char* error = start(timer, lane.streams[0])) return error;
-      const char* const error = count <= kMostSingles ? launch(lane, jobs, count)
-                                                      : launch(tiles, tile, lane.streams[0]);
+      const char* const error =
+          count <= kMostSingles ? launch(lane, jobs, count) : launch(tiles, tile, lane.streams[0]);
       if (error) return error;
       if (const char* late = stop(timer, lane.streams[0], us + i)) return late;
     }

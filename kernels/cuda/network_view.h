@@ -20,7 +20,9 @@ namespace auspex::cuda {
 enum class Format : uint8_t { kFp32, kTf32, kBf16, kFp16, kInt8, kInt4, kPairs };
 inline constexpr uint32_t kFormatCount = 7;
 
-AUSPEX_CONSTEXPR bool is_integer(Format format) { return format >= Format::kInt8; }
+AUSPEX_CONSTEXPR bool is_integer(Format format) {
+  return format >= Format::kInt8;
+}
 
 inline constexpr uint32_t kThreads = 256;  // of a block
 inline constexpr uint32_t kWarps = kThreads / 32;
@@ -41,12 +43,12 @@ struct Job {
 
 // The sum of the rows that the one-hot names, and of those that stand for numbers.
 struct InputLayer {
-  const void* rows = nullptr;      // Shape: [one-hot rows][width], of the format; INT8 with 128 added
-  const void* numbers = nullptr;   // Shape: [kNumbers][width], of number_format()
-  const float* scale = nullptr;    // Shape: [width]; integers alone
-  const float* bias = nullptr;     // Shape: [width]
-  uint32_t width = 0;              // a multiple of kInputStep, zeros behind the columns there are
-  Format format = Format::kFp32;   // kFp32, kBf16, kFp16 or kInt8
+  const void* rows = nullptr;  // Shape: [one-hot rows][width], of the format; INT8 with 128 added
+  const void* numbers = nullptr;  // Shape: [kNumbers][width], of number_format()
+  const float* scale = nullptr;   // Shape: [width]; integers alone
+  const float* bias = nullptr;    // Shape: [width]
+  uint32_t width = 0;             // a multiple of kInputStep, zeros behind the columns there are
+  Format format = Format::kFp32;  // kFp32, kBf16, kFp16 or kInt8
   bool relu = false;
 };
 inline constexpr uint32_t kInputStep = 64;
@@ -97,7 +99,7 @@ struct TileLayer {
   const float* scale = nullptr;      // Shape: [columns]; integers alone
   const float* bias = nullptr;       // Shape: [columns]
   uint32_t steps = 0;
-  uint32_t columns = 0;              // a multiple of kTileStep
+  uint32_t columns = 0;  // a multiple of kTileStep
   Format format = Format::kFp32;
   bool relu = false;
 };
@@ -106,9 +108,9 @@ inline constexpr uint32_t kStepBytes = 64;
 
 // Of an element of a sample's input.
 AUSPEX_CONSTEXPR uint32_t element_bytes(Format format) {
-  return format == Format::kFp32 || format == Format::kTf32    ? 4
+  return format == Format::kFp32 || format == Format::kTf32   ? 4
          : format == Format::kBf16 || format == Format::kFp16 ? 2
-                                                                : 1;
+                                                              : 1;
 }
 // Products of a step, each with its own 16 bytes of weights a lane.
 AUSPEX_CONSTEXPR uint32_t step_fragments(Format format) {
@@ -147,8 +149,9 @@ struct TileParams {
   uint32_t outputs = 0;       // of the last
   const Job* jobs = nullptr;  // Shape: [count]
   uint32_t count = 0;
-  float* output = nullptr;    // Shape: [count][outputs]
-  uint32_t x_stride = 0;  // bytes of a sample's input in shared memory: half of 128 behind whole ones
+  float* output = nullptr;  // Shape: [count][outputs]
+  uint32_t x_stride =
+      0;  // bytes of a sample's input in shared memory: half of 128 behind whole ones
   uint32_t y_stride = 0;  // floats of its output: 4 behind whole 32; so lanes meet in no bank
 };
 inline constexpr uint32_t kTiles[] = {8, 16, 32, 64};

@@ -30,7 +30,9 @@ uint16_t fp16_of(float value) {
   return static_cast<uint16_t>(sign | (raised + whole));
 }
 
-uint32_t tf32_of(float value) { return (bits_of(value) + 0x1000) & ~0x1fffU; }
+uint32_t tf32_of(float value) {
+  return (bits_of(value) + 0x1000) & ~0x1fffU;
+}
 
 // A layer's weights as bits of one format, row by row; nothing behind its rows and columns.
 class Elements {
@@ -150,7 +152,8 @@ PackedLayer pack_columns(const LayerView& layer, Format format) {
         if (format == Format::kPairs) {
           if (k % 4 != 0) continue;
           const Pair pair = pair_of(elements, row, column);
-          for (uint32_t i = 0; i < 2; ++i) put(packed.weights, at * 16 + k / 2 + i, 1, pair.value[i]);
+          for (uint32_t i = 0; i < 2; ++i)
+            put(packed.weights, at * 16 + k / 2 + i, 1, pair.value[i]);
           packed.places[at] |= (pair.place[0] | pair.place[1] << 2) << k;
         } else if (format == Format::kInt4) {
           packed.weights[at * 16 + k / 2] |=
@@ -167,9 +170,10 @@ PackedLayer pack_columns(const LayerView& layer, Format format) {
 namespace {
 
 // The registers of a lane in a product of [16][k] with [k][8], see multiply_bf16() and its kin in
-// device_nvidia.h: register 0 is of row lane / 4 and of the inputs that the sample's lane has in its
-// first register, 1 of the row 8 on, 2 and 3 the same of its second. A sample's lane, lane % 4, has
-// 16 bytes in sequence: the first half goes into the step's first product, the rest into its second.
+// device_nvidia.h: register 0 is of row lane / 4 and of the inputs that the sample's lane has in
+// its first register, 1 of the row 8 on, 2 and 3 the same of its second. A sample's lane, lane % 4,
+// has 16 bytes in sequence: the first half goes into the step's first product, the rest into its
+// second.
 class Fragments {
  public:
   Fragments(const Elements& elements, Format format) : elements_(elements), format_(format) {}
@@ -261,7 +265,8 @@ PackedLayer pack_tiles(const LayerView& layer, Format format) {
           put(packed.weights, ((at * count + fragment) * 32 + lane) * 4 + reg, 4, word);
         }
       }
-      if (format == Format::kPairs) packed.places[at * 32 + lane] = fragments.places(tile, step, lane);
+      if (format == Format::kPairs)
+        packed.places[at * 32 + lane] = fragments.places(tile, step, lane);
     }
   }
   return packed;

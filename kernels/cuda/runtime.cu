@@ -105,8 +105,12 @@ const char* open_card(Card& card) {
   return nullptr;
 }
 
-const char* allocate(size_t bytes, void** memory) { return text_of(cudaMalloc(memory, bytes)); }
-void release(void* memory) { cudaFree(memory); }
+const char* allocate(size_t bytes, void** memory) {
+  return text_of(cudaMalloc(memory, bytes));
+}
+void release(void* memory) {
+  cudaFree(memory);
+}
 const char* upload(void* to, const void* from, size_t bytes) {
   return text_of(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice));
 }
@@ -116,13 +120,17 @@ const char* allocate_shared(size_t bytes, void** host, void** device) {
   std::memset(*host, 0, bytes);
   return text_of(cudaHostGetDevicePointer(device, *host, 0));
 }
-void release_shared(void* host) { cudaFreeHost(host); }
+void release_shared(void* host) {
+  cudaFreeHost(host);
+}
 
 const char* open_stream(Stream** stream) {
-  return text_of(cudaStreamCreateWithFlags(reinterpret_cast<cudaStream_t*>(stream),
-                                           cudaStreamNonBlocking));
+  return text_of(
+      cudaStreamCreateWithFlags(reinterpret_cast<cudaStream_t*>(stream), cudaStreamNonBlocking));
 }
-void close_stream(Stream* stream) { cudaStreamDestroy(reinterpret_cast<cudaStream_t>(stream)); }
+void close_stream(Stream* stream) {
+  cudaStreamDestroy(reinterpret_cast<cudaStream_t>(stream));
+}
 
 const char* launch_single(const SingleParams<1>& params, uint32_t peers, size_t shared_bytes,
                           Stream* stream) {

@@ -202,8 +202,8 @@ AUSPEX_DEVICE void gather(const InputLayer& input, Format next, const Job& job, 
       }
       AUSPEX_UNROLL()
       for (uint32_t k = 0; k < 8; k += 4) {
-        const Words four = {{bits_of(sum[k]), bits_of(sum[k + 1]), bits_of(sum[k + 2]),
-                             bits_of(sum[k + 3])}};
+        const Words four = {
+            {bits_of(sum[k]), bits_of(sum[k + 1]), bits_of(sum[k + 2]), bits_of(sum[k + 3])}};
         write(reinterpret_cast<Words*>(s.partial + group * columns + eighth * 8 + k), four);
       }
     }

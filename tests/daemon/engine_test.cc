@@ -2,6 +2,7 @@
 // From files to a deciding engine, its reload, and what the status tells of it.
 #include "daemon/engine.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 #include "daemon/reloader.h"
 #include "daemon/service.h"
+#include "kernels/cuda_network.h"
 #include "tests/fixtures/files.h"
 #include "tests/fixtures/models.h"
 
@@ -18,6 +20,8 @@ namespace {
 
 using fixtures::TemporaryFolder;
 using fixtures::write_file;
+using testing::EndsWith;
+using testing::StartsWith;
 
 void write_site(const TemporaryFolder& folder, const std::string& mode, double p50_min) {
   EXPECT_TRUE(write_model_file(folder / "m", fixtures::constant_model(60 * p50_min)).ok());
@@ -45,6 +49,24 @@ TEST(LoadEngine, DecidesAsTheFilesSay) {
   EXPECT_EQ(d.why, Why::kModel);
   // The constant model's p90 is p50 * 2^0.4.
   EXPECT_EQ(d.applied_min, 40U);
+}
+
+TEST(LoadEngine, WithoutAGpuTheCpuAnswersAndTheDaemonSaysSo) {
+  if (!cuda_backends().empty()) GTEST_SKIP() << "this machine has one";
+  const TemporaryFolder folder;
+  write_site(folder, "hard", 30);
+  write_file(folder / "auspex.yaml",
+             fixtures::read_file(folder / "auspex.yaml") + "backend: cuda\n");
+  const auto loaded = load_engine(folder / "auspex.yaml", true);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  ASSERT_EQ(loaded->warnings.size(), 1);
+  EXPECT_THAT(loaded->warnings[0], StartsWith("backend: cuda: "));
+  EXPECT_THAT(loaded->warnings[0], EndsWith("; the CPU answers"));
+  EXPECT_EQ(loaded->engine->decide(job(1000).submission).applied_min, 40U);
+  DecisionService service(folder / "auspex.yaml", loaded->engine, nullptr, nullptr);
+  const auto gpu = nlohmann::json::parse(service.status_json())["gpu"];
+  EXPECT_EQ(gpu["absence"], cuda_state().absence);
+  EXPECT_EQ(gpu["fault"], "");
 }
 
 // Until enough jobs have shown what a quantile is worth, a new user's limit stays.

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "kernels/cuda_network.h"
+#include "kernels/routes.h"
 #include "tests/fixtures/models.h"
 #include "tests/kernels/emulated_settings.h"
 
@@ -30,7 +31,8 @@ std::vector<EncodedJob> random_jobs(const ModelFile& model, size_t count, uint32
   for (EncodedJob& job : jobs) {
     job.row_count = random() % 8 == 0 ? static_cast<uint32_t>(random() % kCategoryCount)
                                       : static_cast<uint32_t>(kCategoryCount);
-    for (uint32_t i = 0; i < job.row_count; ++i) job.rows[i] = static_cast<uint32_t>(random() % rows);
+    for (uint32_t i = 0; i < job.row_count; ++i)
+      job.rows[i] = static_cast<uint32_t>(random() % rows);
     for (float& number : job.numbers) number = normal(random);
   }
   return jobs;
@@ -80,8 +82,8 @@ struct Technique {
   double tolerance;  // as in precision_test.cc; TF32 and FP16 have eight times BF16's steps
   bool pairs = false;
 };
-const Technique kAll[] = {{"fp32-cuda", 1e-5}, {"tf32-cuda", .002},         {"bf16-cuda", .01},
-                          {"fp16-cuda", .002}, {"int8-cuda", .03},          {"int4-cuda", .3},
+const Technique kAll[] = {{"fp32-cuda", 1e-5},         {"tf32-cuda", .002}, {"bf16-cuda", .01},
+                          {"fp16-cuda", .002},         {"int8-cuda", .03},  {"int4-cuda", .3},
                           {"int8-2:4-cuda", .03, true}};
 
 double tolerance_of(const std::string& name) {
@@ -107,15 +109,16 @@ std::vector<size_t> looked_at(size_t count) {
 }
 
 // A network of its own size for every edge: multiples of what is padded, one less, one more, and
-// shapes that leave whole warps without work. Jobs: none, one, the most that clusters take, tiles and
-// their neighbours.
+// shapes that leave whole warps without work. Jobs: none, one, the most that clusters take, tiles
+// and their neighbours.
 TEST_F(Cuda, AgreesWithTheReference) {
   const bool real = !emulated::settings();
   std::vector<Hidden> shapes = {{64, 32}, {65, 33, 31}, {40}, {1}, {130, 96, 17}};
   std::vector<size_t> counts = {0, 1, 2, 16, 17, 33};
   if (real) {
     shapes.insert(shapes.end(), {{512, 256, 128}, {1024, 512, 256}, {2048, 1024, 512}, {777, 333}});
-    counts.insert(counts.end(), {7, 8, 9, 15, 63, 64, 65, 127, 1055, 1057, 4095, 4097, 16384, 20001});
+    counts.insert(counts.end(),
+                  {7, 8, 9, 15, 63, 64, 65, 127, 1055, 1057, 4095, 4097, 16384, 20001});
   }
   for (const Hidden& hidden : shapes) {
     for (const bool pairs : {false, true}) {
@@ -124,7 +127,8 @@ TEST_F(Cuda, AgreesWithTheReference) {
       const auto reference = *load_network(model, "reference");
       std::vector<std::pair<std::string, std::shared_ptr<const Network>>> networks;
       for (const Technique& technique : kAll) {
-        if (technique.pairs == pairs) networks.emplace_back(technique.name, loaded(model, technique.name));
+        if (technique.pairs == pairs)
+          networks.emplace_back(technique.name, loaded(model, technique.name));
       }
       for (const size_t count : counts) {
         const auto jobs = random_jobs(*model, count, static_cast<uint32_t>(count));
@@ -184,7 +188,9 @@ TEST_F(Cuda, WeightsThatDoNotFitAreReadFromTheCard) {
   const auto truth = outputs_of(**load_network(model, "reference"), jobs);
   const auto network = loaded(model, "fp32-cuda");
   EXPECT_LT(error_over_sd(outputs_of(*network, jobs), truth), 1e-5);
-  EXPECT_LT(error_over_sd(outputs_of(*network, {jobs[0]}), {truth.begin(), truth.begin() + kOutputCount}), 1e-4);
+  EXPECT_LT(
+      error_over_sd(outputs_of(*network, {jobs[0]}), {truth.begin(), truth.begin() + kOutputCount}),
+      1e-4);
 }
 
 TEST_F(Cuda, WhatOverflowsIsNoNumber) {
@@ -245,7 +251,8 @@ TEST_F(Cuda, SaysWhatItCannotDo) {
               HasSubstr("\"int7-cuda\" is none; these are: fp32-cuda tf32-cuda"));
   EXPECT_THAT(refusal(fixtures::random_pointer_model({9, 5}, 7, 10, 7), "cuda"),
               HasSubstr("pointer network is computed on CPUs"));
-  EXPECT_THAT(refusal(fixtures::random_model({4096}, 1, 3), "fp32-cuda"), HasSubstr("wider than 2048"));
+  EXPECT_THAT(refusal(fixtures::random_model({4096}, 1, 3), "fp32-cuda"),
+              HasSubstr("wider than 2048"));
   ModelContent large = content;
   large.layers[1].weights[5] = -1e5F;
   EXPECT_THAT(refusal(large, "fp16-cuda"), HasSubstr("beyond the range of FP16"));
@@ -253,6 +260,24 @@ TEST_F(Cuda, SaysWhatItCannotDo) {
   ModelContent bent = content;
   bent.layers[0].relu = false;
   EXPECT_THAT(refusal(bent, "int8-cuda"), HasSubstr("integers need ReLU"));
+}
+
+// Beside the CPU's, in the model's own precision; what computes a batch answers as it does.
+TEST_F(Cuda, IsMeasuredAmongTheRoutes) {
+  ModelContent content = fixtures::random_model({64, 32}, kValues, 3);
+  content.precisions = precisions_of(Precision::kBf16, 3);
+  const auto model = *ModelFile::of(content);
+  const auto routes = Routes::measure(model);
+  ASSERT_TRUE(routes.ok()) << routes.error().message;
+  EXPECT_EQ(routes->measured.back().backend, "bf16-cuda");
+  for (const double us : routes->measured.back().batch_us) EXPECT_GT(us, 0);
+  const auto jobs = random_jobs(*model, 600);
+  const auto truth = outputs_of(**load_network(model, "reference"), jobs);
+  EXPECT_LT(error_over_sd(outputs_of(*routes->network, jobs), truth), .01);
+  const auto pointer =
+      Routes::measure(*ModelFile::of(fixtures::random_pointer_model({9}, 7, 9, 7)));
+  ASSERT_TRUE(pointer.ok()) << pointer.error().message;
+  for (const Route& route : pointer->measured) EXPECT_FALSE(is_cuda(route.backend));
 }
 
 TEST_F(Cuda, TellsItsOwnTime) {

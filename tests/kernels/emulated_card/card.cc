@@ -20,8 +20,7 @@ Cluster* g_cluster = nullptr;
 Cluster::Cluster(uint32_t first, uint32_t count, size_t shared_bytes)
     : first_block(first),
       peers(count),
-      shared(count, std::vector<cuda::Words>((shared_bytes + 15) / 16,
-                                             {{~0U, ~0U, ~0U, ~0U}})),
+      shared(count, std::vector<cuda::Words>((shared_bytes + 15) / 16, {{~0U, ~0U, ~0U, ~0U}})),
       blocks(count),
       arrived(size_t{count} * cuda::kThreads),
       warps(size_t{count} * cuda::kWarps),
@@ -94,7 +93,9 @@ const char* allocate_shared(size_t bytes, void** host, void** device) {
   *device = *host;
   return nullptr;
 }
-void release_shared(void* host) { release(host); }
+void release_shared(void* host) {
+  release(host);
+}
 
 struct Stream {
   char nothing;
@@ -103,7 +104,9 @@ const char* open_stream(Stream** stream) {
   *stream = new Stream;
   return nullptr;
 }
-void close_stream(Stream* stream) { delete stream; }
+void close_stream(Stream* stream) {
+  delete stream;
+}
 
 template <uint32_t kJobs>
 const char* run_single(const SingleParams<kJobs>& params, uint32_t samples, uint32_t peers,
@@ -150,8 +153,12 @@ const char* open_timer(Timer** timer) {
   *timer = new Timer;
   return nullptr;
 }
-void close_timer(Timer* timer) { delete timer; }
-const char* start(Timer*, Stream*) { return nullptr; }
+void close_timer(Timer* timer) {
+  delete timer;
+}
+const char* start(Timer*, Stream*) {
+  return nullptr;
+}
 const char* stop(Timer*, Stream*, float* us) {
   *us = 0;
   return nullptr;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A card that is none: a module that runs the kernels of kernels/cuda on the host, slowly, and fails
-// when it is told to.
+// A card that is none: a module that runs the kernels of kernels/cuda on the host, slowly, and
+// fails when it is told to.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@ namespace auspex::emulated {
 struct Settings {
   int64_t allocations = -1;  // that still succeed; negative: all
   int64_t launches = -1;
-  bool hangs = false;                // launches are taken and never done
-  uint32_t peers = 8;                // blocks of a cluster, or 1 as before compute capability 9.0
+  bool hangs = false;                 // launches are taken and never done
+  uint32_t peers = 8;                 // blocks of a cluster, or 1 as before compute capability 9.0
   uint32_t shared_bytes = 227 << 10;  // that a block can have
-  int64_t taken = 0;                 // pieces of memory that are not given back
+  int64_t taken = 0;                  // pieces of memory that are not given back
 };
 extern Settings g_settings;
 

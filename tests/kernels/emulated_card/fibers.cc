@@ -110,7 +110,11 @@ void Fibers::run() {
   g_running = nullptr;
 }
 
-uint32_t Fibers::own() { return g_running->own_; }
-void Fibers::progressed() { ++g_running->progress_; }
+uint32_t Fibers::own() {
+  return g_running->own_;
+}
+void Fibers::progressed() {
+  ++g_running->progress_;
+}
 
 }  // namespace auspex::emulated

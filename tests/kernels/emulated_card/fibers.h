@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The threads of a cluster as fibers of one thread of the host: each runs until it waits for others.
+// The threads of a cluster as fibers of one thread of the host: each runs until it waits for
+// others.
 #pragma once
 
 #include <ucontext.h>

@@ -16,8 +16,12 @@ using emulated::g_cluster;
 
 namespace {
 
-uint32_t rank() { return Fibers::own() / kThreads; }
-Cluster::Warp& own_warp() { return g_cluster->warps[Fibers::own() / 32]; }
+uint32_t rank() {
+  return Fibers::own() / kThreads;
+}
+Cluster::Warp& own_warp() {
+  return g_cluster->warps[Fibers::own() / 32];
+}
 
 // All lanes of a warp meet; the last one to come does the work for all.
 template <class Work>
@@ -36,10 +40,18 @@ void meet(void* mine, const Work& work) {
 
 }  // namespace
 
-uint32_t thread() { return Fibers::own() % kThreads; }
-uint32_t lane() { return Fibers::own() % 32; }
-uint32_t warp() { return thread() / 32; }
-uint32_t block() { return g_cluster->first_block + rank(); }
+uint32_t thread() {
+  return Fibers::own() % kThreads;
+}
+uint32_t lane() {
+  return Fibers::own() % 32;
+}
+uint32_t warp() {
+  return thread() / 32;
+}
+uint32_t block() {
+  return g_cluster->first_block + rank();
+}
 
 void sync_threads() {
   Cluster::Barrier& barrier = g_cluster->blocks[rank()];
@@ -199,7 +211,8 @@ void multiply_int8(int32_t (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint3
 
 void multiply_pairs(int32_t (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[4],
                     uint32_t places) {
-  // k: of the 32 weights of a row that are there. Group k / 2 has inputs 4 (k / 2) to 4 (k / 2) + 4.
+  // k: of the 32 weights of a row that are there. Group k / 2 has inputs 4 (k / 2) to 4 (k / 2)
+  // + 4.
   const auto input_of = [](const auto& of, uint32_t row, uint32_t k) {
     const uint32_t group = k / 2;
     const uint32_t told = of(row % 8 * 4 + group / 8 * 2 + row / 8).places >> (4 * (group % 8));
