@@ -23,9 +23,10 @@ struct Route {
   std::array<double, kRoutedBatches.size()> batch_us{};
 };
 
-// Of a model in its own precision and in FP32, never in a coarser one; on a GPU, where there is one,
-// in its own. The first is what "auto" takes without a measurement, and stays unless another is twice
-// as fast. One is measured at a time, so that little memory is taken: some ten milliseconds for each.
+// Of a model in its own precision and in FP32, never in a coarser one; on a GPU, where there is
+// one, in its own. The first is what "auto" takes without a measurement, and stays unless another
+// is twice as fast. One is measured at a time, so that little memory is taken: some ten
+// milliseconds for each.
 struct Routes {
   std::vector<Route> measured;
   std::array<size_t, kRoutedBatches.size()> fastest{};  // of `measured`
