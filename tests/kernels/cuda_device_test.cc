@@ -152,6 +152,27 @@ TEST_F(Cuda, AgreesWithTheReference) {
   }
 }
 
+// A card of one multiprocessor takes large tiles for few jobs.
+TEST(CudaTiles, EachSizeAndItsNeighbours) {
+  emulated::Settings* const settings = emulated::settings();
+  if (!settings) GTEST_SKIP() << "a real card takes them for thousands";
+  settings->processors = 1;
+  for (const Hidden& hidden : {Hidden{96, 70}, Hidden{600, 33}}) {
+    const ModelContent content = fixtures::random_model(hidden, kValues, 3);
+    for (const Technique& technique : kAll) {
+      const auto model = *ModelFile::of(technique.pairs ? paired(content) : content);
+      const auto network = loaded(model, technique.name);
+      for (const size_t count : {31U, 32U, 33U, 63U, 64U, 65U}) {
+        if (hidden[0] > 96 && count != 65) continue;  // a wide first layer, once
+        const auto jobs = random_jobs(*model, count);
+        const auto truth = outputs_of(**load_network(model, "reference"), jobs);
+        EXPECT_LT(error_over_sd(outputs_of(*network, jobs), truth), technique.tolerance)
+            << technique.name << ", hidden " << hidden[0] << ", " << count << " jobs";
+      }
+    }
+  }
+}
+
 // Both kernels round weights alike; what differs is that only the one for many rounds inputs.
 TEST_F(Cuda, ATileIsItsSamples) {
   const auto model = *ModelFile::of(fixtures::random_model({130, 70}, kValues, 3));

@@ -65,7 +65,7 @@ using namespace emulated;
 
 const char* open_card(Card& card) {
   std::snprintf(card.name, sizeof card.name, "emulated card");
-  card.processors = 4;
+  card.processors = g_settings.processors;
   card.shared_bytes = g_settings.shared_bytes;
   card.peers = g_settings.peers;
   card.memory_bytes = uint64_t{1} << 30;

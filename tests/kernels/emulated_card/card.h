@@ -11,7 +11,8 @@ namespace auspex::emulated {
 struct Settings {
   int64_t allocations = -1;  // that still succeed; negative: all
   int64_t launches = -1;
-  bool hangs = false;                 // launches are taken and never done
+  bool hangs = false;  // launches are taken and never done
+  uint32_t processors = 4;
   uint32_t peers = 8;                 // blocks of a cluster, or 1 as before compute capability 9.0
   uint32_t shared_bytes = 227 << 10;  // that a block can have
   int64_t taken = 0;                  // pieces of memory that are not given back
