@@ -6,6 +6,16 @@
 namespace auspex {
 namespace {
 
+// An H100 has the same processor, and another memory.
+constexpr Reached kHopper = {0.72,
+                             {17.9e-6, 21.0e-6, 80.2e-6},
+                             108.7e-6,
+                             124,
+                             {12.0e-12, 1.92e-12, 1.38e-12},
+                             189e-12,
+                             32,
+                             "NVIDIA H200, driver 580.159.04, PyTorch 2.11, 2026-11-27"};
+
 // The memory is the whole card's in shared/mig.cc where that has it, else 97 % of the nominal.
 // Idle power: ours, a tenth of the most, where the data sheet has none.
 constexpr Gpu kGpus[] = {
@@ -15,11 +25,11 @@ constexpr Gpu kGpus[] = {
      "NVIDIA A100 data sheet (SXM)"},
     {"a30-24gb", "a30-24gb", 10.3, 82, 165, 933, 24064, 165, 28, "NVIDIA A30 data sheet"},
     {"h100-80gb", "h100-80gb", 67, 494.5, 989.5, 3350, 81152, 700, 70,
-     "NVIDIA H100 data sheet (SXM)"},
+     "NVIDIA H100 data sheet (SXM)", &kHopper},
     {"h100-94gb", "h100-94gb", 60, 417.5, 835.5, 3900, 94720, 400, 60,
      "NVIDIA H100 data sheet (NVL)"},
     {"h200-141gb", "h200-141gb", 67, 494.5, 989.5, 4800, 143360, 700, 75,
-     "NVIDIA H200 data sheet (SXM)"},
+     "NVIDIA H200 data sheet (SXM)", &kHopper},
     {"b200-180gb", "b200-180gb", 75, 1100, 2250, 7700, 181248, 1000, 140,
      "NVIDIA DGX B200 data sheet"},
     {"v100-32gb", "", 15.7, 0, 125, 900, 31780, 300, 40, "NVIDIA V100 data sheet (SXM2)"},

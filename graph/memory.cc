@@ -74,11 +74,12 @@ class Step {
     for (const uint32_t output : graph.outputs) leaves_[output] = true;
   }
 
-  MemoryUse run() {
+  MemoryUse run(uint64_t library_bytes) {
     take_weights();
+    if (library_bytes > 0) allocator_.take(library_bytes);
     allocator_.take(graph_.given_elements * width());
     for (uint32_t i = 0; i < graph_.nodes.size(); ++i) forward(i);
-    if (config_.mode == RunMode::kTraining) {
+    if (trains()) {
       backward();
       optimize();
     }
@@ -89,12 +90,14 @@ class Step {
 
  private:
   struct Tensor {
-    std::optional<CachingAllocator::Block> block, index;
+    std::optional<CachingAllocator::Block> block, index, cast;
     uint32_t waits = 0;  // readers that have not run
     bool saved = false;  // a gradient needs it
   };
 
   uint64_t width() const { return bytes_of(config_.format); }
+  bool trains() const { return config_.mode == RunMode::kTraining; }
+  uint64_t weight_width() const { return trains() ? bytes_of(NumberFormat::kFp32) : width(); }
   uint64_t bytes(const OperatorNode& node) const {
     const bool number = node.element_bytes == 4 || node.element_bytes == 2;
     return node.output_elements * (number ? width() : node.element_bytes);
@@ -102,12 +105,12 @@ class Step {
 
   void take_weights() {
     uint64_t copies = 1;
-    if (config_.mode == RunMode::kTraining) copies += states_of(config_.optimizer);
+    if (trains()) copies += states_of(config_.optimizer);
     for (const OperatorNode& node : graph_.nodes) {
       if (node.parameters == 0) continue;
       for (uint64_t copy = 0; copy < copies; ++copy) {
-        allocator_.take(node.parameters * width());
-        use_.weights += node.parameters * width();
+        allocator_.take(node.parameters * weight_width());
+        use_.weights += node.parameters * weight_width();
       }
     }
   }
@@ -127,6 +130,9 @@ class Step {
   void forward(uint32_t i) {
     const OperatorNode& node = graph_.nodes[i];
     const auto inputs = graph_.inputs_of(i);
+    if (node.parameters > 0 && width() < weight_width()) {
+      tensors_[i].cast = allocator_.take(node.parameters * width());
+    }
     if (views_[i] || in_place(i)) {
       owner_[i] = owner_[inputs[0]];
     } else {
@@ -170,8 +176,8 @@ class Step {
         if (!gradient[input]) gradient[input] = allocator_.take(bytes(graph_.nodes[input]));
       }
       if (const uint64_t parameters = graph_.nodes[i].parameters; parameters > 0) {
-        allocator_.take(parameters * width());
-        use_.weights += parameters * width();
+        allocator_.take(parameters * weight_width());
+        use_.weights += parameters * weight_width();
       }
       if (gradient[i]) allocator_.give_back(*gradient[i]);
       Tensor& own = tensors_[i];
@@ -179,6 +185,7 @@ class Step {
       own.waits = 0;
       free_unless_needed(own);
       if (own.index) allocator_.give_back(*own.index);
+      if (own.cast) allocator_.give_back(*own.cast);
     }
   }
 
@@ -186,7 +193,7 @@ class Step {
   void optimize() {
     if (config_.optimizer != Optimizer::kAdam) return;
     for (const OperatorNode& node : graph_.nodes) {
-      if (node.parameters > 0) allocator_.take(node.parameters * width());
+      if (node.parameters > 0) allocator_.take(node.parameters * weight_width());
     }
   }
 
@@ -204,8 +211,8 @@ class Step {
 
 }  // namespace
 
-MemoryUse memory_use(const OperatorGraph& graph, const RunConfig& config) {
-  return Step(graph, config).run();
+MemoryUse memory_use(const OperatorGraph& graph, const RunConfig& config, uint64_t library_bytes) {
+  return Step(graph, config).run(library_bytes);
 }
 
 }  // namespace auspex

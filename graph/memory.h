@@ -17,7 +17,10 @@ struct MemoryUse {
 };
 
 // One step of PyTorch, operator by operator. In place: ReLU and its bounded kin, where nothing else
-// needs what they overwrite. Workspaces of libraries are not in it.
-MemoryUse memory_use(const OperatorGraph& graph, const RunConfig& config);
+// needs what they overwrite. Training in half is autocast: weights and what belongs to them stay
+// FP32, and each has a copy in half for the step. library_bytes: what a library of matrix products
+// keeps for itself. Other workspaces are not in it.
+MemoryUse memory_use(const OperatorGraph& graph, const RunConfig& config,
+                     uint64_t library_bytes = 0);
 
 }  // namespace auspex
