@@ -113,7 +113,9 @@ class Counting {
     add(product ? Traffic::kMatrix : traffic_of(node.op), elements);
     // Of a table a few rows are read.
     if (node.op != Operator::kEmbedding) work_.weights += static_cast<double>(node.parameters);
-    ++work_.kernels;
+    // A step of a recurrent layer waits for the one before; a result is [steps, ...].
+    const bool recurrent = node.op == Operator::kRecurrent && !node.shape.empty();
+    work_.kernels += recurrent ? static_cast<uint32_t>(node.shape[0]) : 1;
   }
 
   const OperatorGraph& graph_;

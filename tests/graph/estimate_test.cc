@@ -98,6 +98,22 @@ TEST(Memory, AdamTakesAsMuchAgainForAMoment) {
   EXPECT_EQ(most(Optimizer::kAdam), 20);
 }
 
+// Autocast: FP32 weights, gradients and optimizer, and of each weight a copy in half.
+TEST(Memory, TrainingInHalfKeepsItsWeightsWhole) {
+  const OperatorGraph graph = graph_of(
+      image({1, 1024}).weight("w", {1024, 1024}).node("MatMul", {"x", "w"}, {"y"}).output("y"));
+  const auto use = memory_use(graph, {RunMode::kTraining, NumberFormat::kHalf, Optimizer::kSgd});
+  EXPECT_EQ(use.weights, 8 * kMiB);
+  EXPECT_EQ(use.most / kMiB, 10);
+  EXPECT_EQ(memory_use(graph, {RunMode::kInference, NumberFormat::kHalf, {}}).weights, 2 * kMiB);
+}
+
+TEST(Memory, ALibrarysOwnIsAdded) {
+  const OperatorGraph graph = graph_of(chain({"Sigmoid"}));
+  const RunConfig config = {RunMode::kInference, NumberFormat::kFp32, {}};
+  EXPECT_EQ(memory_use(graph, config, 32 * kMiB).most, memory_use(graph, config).most + 32 * kMiB);
+}
+
 TEST(Memory, HalfTakesHalf) {
   const OperatorGraph graph = graph_of(chain({"Sigmoid", "Tanh"}));
   EXPECT_EQ(memory_use(graph, {RunMode::kInference, NumberFormat::kHalf, {}}).most, 6 * kMiB);

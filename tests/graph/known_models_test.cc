@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Known models: multiply-adds and parameters as published with their weights, memory as measured.
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
 
 #include "graph/memory.h"
-#include "graph/onnx_graph.h"
 #include "shared/mig.h"
-#include "tests/fixtures/compressed.h"
-#include "tests/fixtures/files.h"
+#include "tests/graph/stored_graph.h"
 
 namespace auspex {
 namespace {
@@ -51,14 +47,8 @@ constexpr Published kPublished[] = {
 };
 
 Result<OperatorGraph> known_model(const std::string& name, uint64_t batch) {
-  const std::string path = AUSPEX_SOURCE_DIR "/tests/graph/models/" + name + ".onnx.xz";
-  const std::string bytes = fixtures::decompressed(fixtures::read_file(path));
-  const int fd = memfd_create("model", MFD_CLOEXEC);
-  EXPECT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  lseek(fd, 0, SEEK_SET);
-  Result<OperatorGraph> graph = read_onnx(fd, {batch, {}});
-  close(fd);
-  EXPECT_TRUE(graph.ok()) << path << ": " << graph.error().message;
+  Result<OperatorGraph> graph = stored_graph("models/" + name, batch);
+  EXPECT_TRUE(graph.ok()) << name << ": " << graph.error().message;
   return graph;
 }
 
