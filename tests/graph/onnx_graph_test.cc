@@ -202,6 +202,16 @@ TEST(OnnxGraph, NumbersAreComputedWithBroadcasting) {
   EXPECT_THAT(graph.nodes[0].shape, ElementsAre(4, 6));
 }
 
+// onnx's own inference leaves these two out.
+TEST(OnnxGraph, OrEqualHasAShapeOfItsOwn) {
+  for (const char* const type : {"LessOrEqual", "GreaterOrEqual"}) {
+    const OperatorGraph graph = graph_of(
+        image({"batch", 3, 2}).node("Sin", {"x"}, {"a"}).node(type, {"a", "x"}, {"b"}).output("b"),
+        {4, {}});
+    EXPECT_THAT(graph.nodes[1].shape, ElementsAre(4, 3, 2)) << type;
+  }
+}
+
 TEST(OnnxGraph, WhatDependsOnWeightsAloneIsNoNode) {
   const OperatorGraph graph = graph_of(image({1, 7})
                                            .weight("w", {5, 7})
