@@ -118,7 +118,10 @@ class OnCard final : public Network {
         module_(module),
         handle_(handle),
         on_cpu_(std::move(on_cpu)) {}
-  ~OnCard() override { module_.unload(handle_); }
+  // A card that hangs does not come back from being asked to free something: its memory is lost.
+  ~OnCard() override {
+    if (!Module::of_process().retired()) module_.unload(handle_);
+  }
 
   std::string_view backend() const override {
     return Module::of_process().retired() ? on_cpu_->backend() : backend_;

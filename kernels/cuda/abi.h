@@ -29,8 +29,6 @@ struct AbiModel {
 };
 struct AbiCard {
   char name[128];
-  uint32_t processors;
-  uint64_t memory_bytes;
 };
 struct AbiNetwork;
 

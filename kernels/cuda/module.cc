@@ -32,8 +32,6 @@ const AbiModule kModule = {
     [](AbiCard* card) {
       const char* const error = open_card(g_card);
       std::snprintf(card->name, sizeof card->name, "%s", g_card.name);
-      card->processors = g_card.processors;
-      card->memory_bytes = g_card.memory_bytes;
       return error;
     },
     [](const AbiModel* model, AbiNetwork** handle) {

@@ -18,7 +18,6 @@ namespace auspex::cuda {
 // FP32 whose last 13 bits are zero. Integers: a scale for each column, and for each sample's input,
 // 255 steps of its largest. kPairs: INT8, of each four weights of a column only two.
 enum class Format : uint8_t { kFp32, kTf32, kBf16, kFp16, kInt8, kInt4, kPairs };
-inline constexpr uint32_t kFormatCount = 7;
 
 AUSPEX_CONSTEXPR bool is_integer(Format format) {
   return format >= Format::kInt8;

@@ -88,7 +88,6 @@ const char* open_card(Card& card) {
   card.processors = static_cast<uint32_t>(properties.multiProcessorCount);
   card.shared_bytes = static_cast<uint32_t>(properties.sharedMemPerBlockOptin);
   card.peers = properties.major >= 9 ? kMostPeers : 1;
-  card.memory_bytes = properties.totalGlobalMem;
   for (const uint32_t tile : kTiles) {
     for (const bool narrow : {false, true}) {
       const cudaError_t status = allow(tile_kernel(tile, narrow), card.shared_bytes);

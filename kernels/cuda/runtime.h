@@ -14,7 +14,6 @@ struct Card {
   uint32_t processors = 0;    // multiprocessors
   uint32_t shared_bytes = 0;  // that a block can have
   uint32_t peers = 1;         // blocks of a cluster
-  uint64_t memory_bytes = 0;
 };
 const char* open_card(Card& card);
 

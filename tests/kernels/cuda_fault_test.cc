@@ -65,9 +65,13 @@ TEST_F(CudaFault, ALaunchOfManyThatFails) {
 }
 
 TEST_F(CudaFault, ACardThatDoesNotAnswer) {
-  const auto network = *load_network(model_, "fp32-cuda");
+  auto network = *load_network(model_, "fp32-cuda");
   settings_->hangs = true;
   expect_cpu_answers(*network, "does not answer");
+  // Nothing is asked of it any more, not even its memory.
+  const int64_t taken = settings_->taken;
+  network.reset();
+  EXPECT_EQ(settings_->taken, taken);
 }
 
 // At each of the allocations of a load, and at that of the first request.

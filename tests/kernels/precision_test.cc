@@ -78,26 +78,12 @@ double tolerance(Precision precision) {
   return 0;
 }
 
-// Of each four rows of the hidden layers two, others in other columns.
-ModelContent paired(ModelContent content) {
-  for (size_t l = 1; l + 1 < content.layers.size(); ++l) {
-    ModelContent::Layer& layer = content.layers[l];
-    for (uint32_t i = 0; i < layer.inputs; ++i) {
-      for (uint32_t j = 0; j < layer.outputs; ++j) {
-        const bool there = (i % 4 / 2 == j % 2) != (j % 3 == 0 && i % 2 == 1);
-        if (!there) layer.weights[size_t{i} * layer.outputs + j] = 0;
-      }
-    }
-  }
-  return content;
-}
-
 TEST(Precisions, ANetworkIsTheReferenceButForTheRounding) {
   for (const auto& hidden :
        {std::vector<uint32_t>{512, 256, 128}, {1024, 512, 256}, {65, 33}, {40}}) {
     const ModelContent content = fixtures::random_model(hidden, 300, 3);
     for (const bool pairs : {false, true}) {
-      const auto model = *ModelFile::of(pairs ? paired(content) : content);
+      const auto model = *ModelFile::of(pairs ? fixtures::paired(content) : content);
       const auto jobs = jobs_of(*model, 300, 300);
       const std::vector<float> truth = outputs_of(model, jobs, {"reference"});
       for (const AvailableBackend& backend : available_backends()) {
