@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "kernels/cuda/abi.h"
 
@@ -47,8 +48,9 @@ Format format_of(Precision precision) {
 // What this process knows of its card.
 class Module {
  public:
+  // Never destroyed: what is lost is still its own.
   static Module& of_process() {
-    static Module module;
+    static Module& module = *new Module;
     return module;
   }
 
@@ -69,6 +71,13 @@ class Module {
   CudaState state() {
     const std::lock_guard lock(mutex_);
     return state_;
+  }
+
+  // A card that hangs does not come back from being asked to free something: its memory is lost.
+  void give_back(cuda::AbiNetwork* network) {
+    if (!retired()) return module_.load()->unload(network);
+    const std::lock_guard lock(mutex_);
+    lost_.push_back(network);
   }
 
  private:
@@ -108,6 +117,7 @@ class Module {
   std::atomic<bool> retired_ = false;
   std::mutex mutex_;
   CudaState state_;
+  std::vector<cuda::AbiNetwork*> lost_;
 };
 
 class OnCard final : public Network {
@@ -118,10 +128,7 @@ class OnCard final : public Network {
         module_(module),
         handle_(handle),
         on_cpu_(std::move(on_cpu)) {}
-  // A card that hangs does not come back from being asked to free something: its memory is lost.
-  ~OnCard() override {
-    if (!Module::of_process().retired()) module_.unload(handle_);
-  }
+  ~OnCard() override { Module::of_process().give_back(handle_); }
 
   std::string_view backend() const override {
     return Module::of_process().retired() ? on_cpu_->backend() : backend_;
@@ -220,7 +227,7 @@ Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelF
   if (name == kCudaSuffix.substr(1)) name = model->summary().precision + std::string(kCudaSuffix);
   auto on_cpu = load_network(std::move(model));
   if (!on_cpu) {
-    module->unload(handle);
+    process.give_back(handle);
     return on_cpu.error();
   }
   return std::shared_ptr<const Network>(

@@ -86,7 +86,25 @@ class Cuda : public testing::Test {
     ASSERT_TRUE(absence.starts_with("no driver: ")) << absence;
     GTEST_SKIP() << absence;
   }
+  // The CPU answers where the card fails, and as exactly.
+  void TearDown() override { EXPECT_EQ(cuda_state().fault, ""); }
 };
+
+// A card says what it has when it is opened. A real one has what it has.
+template <auto kChange>
+class OtherCard : public Cuda {
+ protected:
+  void SetUp() override {
+    emulated::Settings* const settings = emulated::settings();
+    if (!settings) GTEST_SKIP() << "the card is a real one, or none";
+    kChange(*settings);
+    Cuda::SetUp();
+  }
+};
+using CudaOfOneProcessor = OtherCard<[](emulated::Settings& card) { card.processors = 1; }>;
+using CudaWithoutClusters = OtherCard<[](emulated::Settings& card) { card.peers = 1; }>;
+using CudaOfLittleMemory =
+    OtherCard<[](emulated::Settings& card) { card.shared_bytes = 24 << 10; }>;
 
 // Of many jobs some, the last ones among them: the reference takes its time.
 std::vector<size_t> looked_at(size_t count) {
@@ -143,10 +161,7 @@ TEST_F(Cuda, AgreesWithTheReference) {
 }
 
 // A card of one multiprocessor takes large tiles for few jobs.
-TEST(CudaTiles, EachSizeAndItsNeighbours) {
-  emulated::Settings* const settings = emulated::settings();
-  if (!settings) GTEST_SKIP() << "a real card takes them for thousands";
-  settings->processors = 1;
+TEST_F(CudaOfOneProcessor, TakesEachSizeOfTilesAndItsNeighbours) {
   for (const Hidden& hidden : {Hidden{96, 70}, Hidden{600, 33}}) {
     const ModelContent content = fixtures::random_model(hidden, kValues, 3);
     for (const Technique& technique : kAll) {
@@ -179,21 +194,14 @@ TEST_F(Cuda, ATileIsItsSamples) {
   }
 }
 
-TEST_F(Cuda, ABlockAloneComputesTheSame) {
-  emulated::Settings* const settings = emulated::settings();
-  if (!settings) GTEST_SKIP() << "the card says how many blocks a cluster has";
-  settings->peers = 1;
+TEST_F(CudaWithoutClusters, ABlockAloneComputesTheSame) {
   const auto model = *ModelFile::of(fixtures::random_model({70, 40}, kValues, 3));
   const auto jobs = random_jobs(*model, 3);
   const auto truth = outputs_of(**load_network(model, "reference"), jobs);
   EXPECT_LT(error_over_sd(outputs_of(*loaded(model, "int8-cuda"), jobs), truth), .03);
 }
 
-// Where shared memory does not hold a block's weights they are read where they lie.
-TEST_F(Cuda, WeightsThatDoNotFitAreReadFromTheCard) {
-  emulated::Settings* const settings = emulated::settings();
-  if (!settings) GTEST_SKIP() << "a real card has what it has";
-  settings->shared_bytes = 24 << 10;
+TEST_F(CudaOfLittleMemory, WeightsThatDoNotFitAreReadWhereTheyLie) {
   const auto model = *ModelFile::of(fixtures::random_model({256, 128, 64}, kValues, 3));
   const auto jobs = random_jobs(*model, 18);
   const auto truth = outputs_of(**load_network(model, "reference"), jobs);
@@ -202,6 +210,12 @@ TEST_F(Cuda, WeightsThatDoNotFitAreReadFromTheCard) {
   EXPECT_LT(
       error_over_sd(outputs_of(*network, {jobs[0]}), {truth.begin(), truth.begin() + kOutputCount}),
       1e-4);
+}
+
+TEST_F(CudaOfLittleMemory, LayersTooWideForItAreRefused) {
+  const auto model = *ModelFile::of(fixtures::random_model({2048, 1024}, 40, 3));
+  EXPECT_EQ(load_network(model, "fp32-cuda").error().message,
+            "the GPU cannot take the model: layers too wide for a block's memory");
 }
 
 TEST_F(Cuda, WhatOverflowsIsNoNumber) {
