@@ -16,6 +16,10 @@ struct Gpu {
   double memory_mib;  // that a process can have
   double power_w;     // at most
   double idle_w;
+  // That PyTorch gives to cuBLAS: 32 MiB from Hopper on, 8 MiB and 128 KiB before. Source:
+  // PyTorch's documentation of CUBLAS_WORKSPACE_CONFIG; 32 MiB measured by tests/gpu/collect on an
+  // H200.
+  double product_workspace_mib;
   std::string_view source;
 };
 

@@ -16,8 +16,10 @@ struct MemoryUse {
   uint64_t reserved = 0;  // what the framework has asked the driver for: the memory that is seen
 };
 
-// One step of PyTorch, operator by operator. In place: ReLU and its bounded kin, where nothing else
-// needs what they overwrite. Workspaces of libraries are not in it.
-MemoryUse memory_use(const OperatorGraph& graph, const RunConfig& config);
+// PyTorch's steps, operator by operator. In place: ReLU and its bounded kin, where nothing else
+// needs what they overwrite. Training is of cross entropy, in half precision by autocast.
+// product_workspace: bytes of cuBLAS's workspace, for each thread that computes products.
+MemoryUse memory_use(const OperatorGraph& graph, const RunConfig& config,
+                     uint64_t product_workspace = 0);
 
 }  // namespace auspex

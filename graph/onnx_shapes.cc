@@ -300,14 +300,20 @@ class Walk {
     return infer(node, inputs);
   }
 
+  // The library has no inference for two operators that it defines by others.
+  static std::string described(const std::string& type) {
+    if (type == "LessOrEqual") return "Less";
+    return type == "GreaterOrEqual" ? "Greater" : type;
+  }
+
   Status infer(const NodeProto& node, const std::vector<const KnownTensor*>& inputs) {
     if (const Status fits = check_window(node, inputs); !fits) return fits;
     NodeContext context(node, inputs, opset_);
     const bool standard = node.domain().empty() || node.domain() == "ai.onnx";
     const onnx::OpSchema* schema =
-        standard
-            ? onnx::OpSchemaRegistry::Schema(node.op_type(), std::min(opset_, kNewestOpset), "")
-            : nullptr;
+        standard ? onnx::OpSchemaRegistry::Schema(described(node.op_type()),
+                                                  std::min(opset_, kNewestOpset), "")
+                 : nullptr;
     if (schema && schema->has_type_and_shape_inference_function()) {
       try {
         schema->GetTypeAndShapeInferenceFunction()(context);

@@ -107,9 +107,10 @@ TEST(Work, IsCountedByKinds) {
   const OperatorGraph graph = graph_of(residual(), {2, {}});
   const Work work = work_of(graph);
   EXPECT_EQ(work.macs[static_cast<size_t>(Product::kConvolution)], 2 * 16 * 64 * 27);
-  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kMatrix)], 2 * 64 * (3 + 16));
-  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kElementwise)], 2 * 64 * 16 * (2 + 2 + 3));
-  EXPECT_EQ(work.kernels, 4);
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kImages)], 2 * 64 * (3 + 16));
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kElementwise)], 2 * 64 * 16 * (2 + 3));
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kNorm)], 2 * 64 * 16 * 2);
+  EXPECT_EQ(work.tasks.size(), 4);
 }
 
 TEST(Work, AttentionIsOneKernel) {
@@ -125,7 +126,7 @@ TEST(Work, AttentionIsOneKernel) {
                    .node("MatMul", {"p", "k"}, {"y"})
                    .output("y"));
   const Work work = work_of(graph);
-  EXPECT_EQ(work.kernels, 3);  // sine, cosine, attention
+  EXPECT_EQ(work.tasks.size(), 3);  // sine, cosine, attention
   EXPECT_EQ(work.macs[static_cast<size_t>(Product::kBatched)], 2 * 4 * 10 * 10 * 8);
   EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kNorm)], 0);
 }
