@@ -54,6 +54,10 @@ class Job {
 
   MemoryUse run() {
     take_weights();
+    // Before anything is freed, for what was measured shows no result that was cut up for it.
+    for (const OperatorNode& node : graph_.nodes) {
+      workspace(forward_workspace_, multiplies(node.op));
+    }
     kept_.push_back(take(graph_.given_elements * stored_));
     for (int step = 0; step < kSteps; ++step) {
       gradients_.clear();
@@ -130,7 +134,7 @@ class Job {
     }
   }
 
-  // That of the library of products: taken with the first and kept, by each thread of its own.
+  // That of the library of products, which each thread keeps.
   void workspace(Held& held, bool needed) {
     if (needed && !held && product_workspace_ > 0) held = take(product_workspace_);
   }
@@ -168,9 +172,7 @@ class Job {
   }
 
   void forward(uint32_t i) {
-    const OperatorNode& node = graph_.nodes[i];
     const auto inputs = graph_.inputs_of(i);
-    workspace(forward_workspace_, multiplies(node.op));
     if (!views_[i]) copy_inputs(i);
     if (views_[i] || in_place(i)) {
       owner_[i] = owner_[inputs[0]];

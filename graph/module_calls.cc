@@ -6,11 +6,14 @@
 namespace auspex {
 namespace {
 
+constexpr size_t kDeepest = 64;  // a file may say anything
+
 // The modules of a node, outermost first: "/layer1", "/layer1/layer1.0", ...
 std::vector<std::string_view> modules_of(std::string_view name) {
   std::vector<std::string_view> modules;
   if (!name.starts_with('/')) return modules;
   for (size_t at = 1; (at = name.find('/', at)) != std::string_view::npos; ++at) {
+    if (modules.size() == kDeepest) break;
     modules.push_back(name.substr(0, at));
   }
   return modules;

@@ -48,6 +48,11 @@ TEST(ModuleCalls, OtherNamesTellNothing) {
   EXPECT_EQ(held_by_modules(chain(3), {"/", "x/", "/x"}), nothing);
 }
 
+TEST(ModuleCalls, ADeepNameIsReadInPart) {
+  const std::string deep(1 << 20, '/');
+  EXPECT_EQ(held_by_modules(chain(2), {"x", deep}), (std::vector<uint32_t>{1, 1}));
+}
+
 TEST(ModuleCalls, WhatIsHeldTakesMemory) {
   OperatorGraph graph = chain(4);
   EXPECT_EQ(memory_use(graph, {}).most / kMiB, 8);
