@@ -30,7 +30,7 @@ struct Options {
                     optimizer = "adam";
   uint64_t batch = 1;
   double context_mib = kContextMib, headroom = 0.10;
-  bool json = false;
+  bool json = false, channels_last = false, tasks = false;
 };
 
 void declare(CLI::App& app, Options& o) {
@@ -59,7 +59,10 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--headroom", o.headroom, "share of the memory that a slice must have to spare")
       ->check(CLI::Range(0.0, 10.0))
       ->capture_default_str();
+  app.add_flag("--channels-last", o.channels_last,
+               "images lie in memory with their channels last (PyTorch's memory_format)");
   app.add_flag("--json", o.json, "print one JSON object");
+  app.add_flag("--tasks", o.tasks, "in the JSON object, all kernels one by one");
 }
 
 // "3x224x224"; nullopt: something else.
@@ -105,12 +108,13 @@ int report(const Options& o, int fd) {
   }
   const RunConfig config = {static_cast<RunMode>(place_of(kRunModeNames, o.mode)),
                             static_cast<NumberFormat>(place_of(kNumberFormatNames, o.format)),
-                            static_cast<Optimizer>(place_of(kOptimizerNames, o.optimizer))};
+                            static_cast<Optimizer>(place_of(kOptimizerNames, o.optimizer)),
+                            o.channels_last};
   const Gpu& gpu = *gpu_named(o.gpu);
   const GraphReport made = {*read,         gpu,        config,
                             o.context_mib, o.headroom, estimate(*read, gpu, config, o.context_mib)};
   if (o.json) {
-    print_json(graph_json(made));
+    print_json(graph_json(made, o.tasks));
   } else {
     print_graph(made);
   }

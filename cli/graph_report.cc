@@ -31,12 +31,25 @@ const char* format_name(const GraphReport& report) {
   return kNumberFormatNames[static_cast<size_t>(report.config.format)];
 }
 
+json tasks_json(const std::vector<Task>& tasks) {
+  json all = json::array();
+  for (const Task& task : tasks) {
+    all.push_back({task.product ? kProductNames[static_cast<size_t>(*task.product)] : "", task.macs,
+                   task.results, kTrafficNames[static_cast<size_t>(task.traffic)], task.elements,
+                   task.weights, task.steps});
+  }
+  return all;
+}
+
 json work_json(const Work& work) {
   json macs, elements;
   for (size_t i = 0; i < work.macs.size(); ++i) macs[kProductNames[i]] = work.macs[i];
   for (size_t i = 0; i < work.elements.size(); ++i) elements[kTrafficNames[i]] = work.elements[i];
-  return {
-      {"macs", macs}, {"elements", elements}, {"weights", work.weights}, {"kernels", work.kernels}};
+  return {{"macs", macs},
+          {"elements", elements},
+          {"weights", work.weights},
+          {"kernels", work.tasks.size()},
+          {"views", work.views}};
 }
 
 }  // namespace
@@ -59,26 +72,28 @@ std::optional<std::string> profile_of(const GraphReport& report) {
   return slice ? std::optional(slice->name) : std::nullopt;
 }
 
-json graph_json(const GraphReport& report) {
+json graph_json(const GraphReport& report, bool tasks) {
   json fits = json::object();
   for (const auto& [name, share] : fits_of(report)) fits[name] = share;
   const auto profile = profile_of(report);
-  return {{"memory_mib", report.estimate.memory_mib},
-          {"latency_ms", report.estimate.latency_ms},
-          {"energy_j", report.estimate.energy_j},
-          {"mig_profile", profile ? json(*profile) : json(nullptr)},
-          {"fits", fits},
-          {"nodes", report.graph.nodes.size()},
-          {"macs", report.graph.macs()},
-          {"parameters", report.graph.parameters},
-          {"batch", report.graph.batch},
-          {"gpu", report.gpu.name},
-          {"mode", mode_name(report)},
-          {"format", format_name(report)},
-          {"context_mib", report.context_mib},
-          {"tensors_mib", mib(report.estimate.tensors.most)},
-          {"unknown", report.graph.unknown},
-          {"work", work_json(report.estimate.work)}};
+  json out = {{"memory_mib", report.estimate.memory_mib},
+              {"latency_ms", report.estimate.latency_ms},
+              {"energy_j", report.estimate.energy_j},
+              {"mig_profile", profile ? json(*profile) : json(nullptr)},
+              {"fits", fits},
+              {"nodes", report.graph.nodes.size()},
+              {"macs", report.graph.macs()},
+              {"parameters", report.graph.parameters},
+              {"batch", report.graph.batch},
+              {"gpu", report.gpu.name},
+              {"mode", mode_name(report)},
+              {"format", format_name(report)},
+              {"context_mib", report.context_mib},
+              {"tensors_mib", mib(report.estimate.tensors.most)},
+              {"unknown", report.graph.unknown},
+              {"work", work_json(report.estimate.work)}};
+  if (tasks) out["work"]["tasks"] = tasks_json(report.estimate.work.tasks);
+  return out;
 }
 
 void print_graph(const GraphReport& report) {

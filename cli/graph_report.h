@@ -25,7 +25,8 @@ std::vector<std::pair<std::string, double>> fits_of(const GraphReport& report);
 // nullopt: the card has none, or none is large enough.
 std::optional<std::string> profile_of(const GraphReport& report);
 
-nlohmann::json graph_json(const GraphReport& report);
+// tasks: each kernel of it as well.
+nlohmann::json graph_json(const GraphReport& report, bool tasks = false);
 void print_graph(const GraphReport& report);
 
 }  // namespace auspex::cli

@@ -26,7 +26,9 @@ class Fusing {
       if (type == "Erf") gelu(i);
       if (type == "Tanh") tanh_gelu(i);
       if (type == "Sqrt") layer_norm(i);
+      if (type == "InstanceNormalization") group_norm(i);
       if (type == "MatMul") bias(i);
+      if (type == "Softmax") attention(i);
     }
   }
 
@@ -68,6 +70,7 @@ class Fusing {
     for (const Found other : others) {
       if (!other || *other == last) continue;
       whole.node.parameters += drafts_[*other].node.parameters;
+      whole.node.shared += drafts_[*other].node.shared;
       whole.node.macs += drafts_[*other].node.macs;
       drafts_[*other].gone = true;
     }
@@ -136,6 +139,53 @@ class Fusing {
         return;
       }
     }
+  }
+
+  // A factor of an attention's scores, where PyTorch's exporter has written what is one kernel:
+  // each is scaled by itself.
+  Found scaled_source(Id factor) const {
+    const Found source = only_input(factor);
+    return is(factor, "Mul") && source && drafts_[factor].node.parameters <= 1 ? source : Found();
+  }
+
+  // softmax(q s (k s)^T + mask) v
+  void attention(Id softmax) {
+    const Found last = only_reader(softmax);
+    if (!is(last, "MatMul") || drafts_[softmax].inputs.size() != 1) return;
+    Id scores = drafts_[softmax].inputs[0];
+    Found sum;
+    std::vector<Id> inputs;
+    if (is(scores, "Add")) {
+      sum = scores;
+      for (const Id input : drafts_[*sum].inputs) {
+        is(input, "MatMul") ? void(scores = input) : inputs.push_back(input);
+      }
+    }
+    if (!is(scores, "MatMul") || drafts_[scores].inputs.size() != 2) return;
+    const Id query = drafts_[scores].inputs[0], key = drafts_[scores].inputs[1];
+    const Found q = scaled_source(query), turned = scaled_source(key), k = only_input(turned);
+    if (!q || !is(turned, "Transpose") || !k) return;
+    if (!closed(*last, {query, key, turned, scores, sum, softmax})) return;
+    inputs.insert(inputs.end(), {*q, *k});
+    for (const Id input : drafts_[*last].inputs) {
+      if (input != softmax) inputs.push_back(input);
+    }
+    std::sort(inputs.begin(), inputs.end());
+    inputs.erase(std::unique(inputs.begin(), inputs.end()), inputs.end());
+    const uint64_t elements = drafts_[scores].node.input_elements +
+                              drafts_[*last].node.input_elements -
+                              drafts_[softmax].node.output_elements;
+    become(*last, Operator::kAttention, q, elements, {query, key, turned, scores, sum, softmax});
+    drafts_[*last].inputs = std::move(inputs);
+  }
+
+  // Of groups as instances, times weights, plus biases
+  void group_norm(Id instances) {
+    const Found x = only_input(instances), scaled = only_reader(instances);
+    const Found shifted = only_reader(scaled);
+    if (!x || !is(scaled, "Mul") || !is(shifted, "Add")) return;
+    if (drafts_[*scaled].inputs.size() != 1 || drafts_[*shifted].inputs.size() != 1) return;
+    take_whole(*shifted, Operator::kGroupNorm, *x, {instances, scaled});
   }
 
   // (x - mean) / sqrt(mean((x - mean)^2) + epsilon), times weights, plus biases

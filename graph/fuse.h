@@ -13,6 +13,7 @@ namespace auspex {
 // An operator on its way into the graph.
 struct DraftNode {
   std::string_view type;  // ONNX's
+  std::string_view name;  // the exporter's; of PyTorch's: "/layer1/layer1.0/conv1/Conv"
   OperatorNode node;
   std::vector<uint32_t> inputs;  // drafts, each once
   bool leaves = false;           // its result is the model's

@@ -7,18 +7,6 @@
 
 namespace auspex {
 
-// What a card and its host reached, by tests/gpu/collect and learn/graphs/compare_measured.
-struct Reached {
-  double share;           // of what estimate.cc's shares of the data sheet say
-  double launch_s[3];     // host time of an operator: inference, graph kept, training
-  double autocast_s;      // the same of training in half
-  double awake_w;         // power with a context that does nothing
-  double operation_j[3];  // of a multiplication or addition: fp32, tf32, half
-  double byte_j;          // of a byte moved
-  double library_mib;     // that cuBLAS keeps
-  const char* source;
-};
-
 struct Gpu {
   std::string_view name;      // "a100-40gb"
   std::string_view mig_card;  // in shared/mig.h; empty: no MIG
@@ -28,8 +16,11 @@ struct Gpu {
   double memory_mib;  // that a process can have
   double power_w;     // at most
   double idle_w;
+  // That PyTorch gives to cuBLAS: 32 MiB from Hopper on, 8 MiB and 128 KiB before. Source:
+  // PyTorch's documentation of CUBLAS_WORKSPACE_CONFIG; 32 MiB measured by tests/gpu/collect on an
+  // H200.
+  double product_workspace_mib;
   std::string_view source;
-  const Reached* reached = nullptr;  // nobody has measured it
 };
 
 // nullptr: unknown.

@@ -16,11 +16,10 @@ struct MemoryUse {
   uint64_t reserved = 0;  // what the framework has asked the driver for: the memory that is seen
 };
 
-// One step of PyTorch, operator by operator. In place: ReLU and its bounded kin, where nothing else
-// needs what they overwrite. Training in half is autocast: weights and what belongs to them stay
-// FP32, and each has a copy in half for the step. library_bytes: what a library of matrix products
-// keeps for itself. Other workspaces are not in it.
+// PyTorch's steps, operator by operator. In place: ReLU and its bounded kin, where nothing else
+// needs what they overwrite. Training is of cross entropy, in half precision by autocast.
+// product_workspace: bytes of cuBLAS's workspace, for each thread that computes products.
 MemoryUse memory_use(const OperatorGraph& graph, const RunConfig& config,
-                     uint64_t library_bytes = 0);
+                     uint64_t product_workspace = 0);
 
 }  // namespace auspex

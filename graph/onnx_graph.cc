@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "graph/fuse.h"
+#include "graph/module_calls.h"
 #include "graph/onnx_shapes.h"
 #include "graph/operator_kinds.h"
 
@@ -71,17 +72,24 @@ class Builder {
     }
     const auto first = names.empty() ? maker_.end() : maker_.find(names[0]);
     if (only_renames(node.op_type()) && !drops(node)) {
-      if (first != maker_.end()) maker_[node.output(0)] = first->second;
+      if (first == maker_.end()) return;
+      maker_[node.output(0)] = first->second;
+      const bool reshapes = node.op_type() == "Reshape" || node.op_type() == "Flatten";
+      if (reshapes) drafts_[first->second].node.reshaped = true;
       return;
     }
     draft(node);
   }
 
-  // A dropout does nothing, unless its third input says that the model is being trained.
+  // A dropout does nothing, unless its third input says that the model is being trained, nor where
+  // its second says that nothing is dropped.
   bool drops(const NodeProto& node) const {
-    const KnownTensor* training = node.input_size() > 2 ? known(node.input(2)) : nullptr;
-    return node.op_type() == "Dropout" && training && training->values &&
-           !training->values->values.empty() && training->values->values[0] != 0;
+    const auto zero = [&](int input) {
+      const KnownTensor* tensor = node.input_size() > input ? known(node.input(input)) : nullptr;
+      return tensor && tensor->values && !tensor->values->values.empty() &&
+             tensor->values->values[0] == 0;
+    };
+    return node.op_type() == "Dropout" && node.input_size() > 2 && !zero(1) && !zero(2);
   }
 
   void draft(const NodeProto& node) {
@@ -93,17 +101,20 @@ class Builder {
       inputs.push_back(tensor);
       if (!tensor) continue;
       if (is_parameter(node, i, *tensor)) {
-        draft.node.parameters += elements_of(tensor->shape);
+        const uint64_t parameters = parameters_in(name, *tensor), before = graph_.parameters;
         count_weights(name);
+        draft.node.parameters += parameters;
+        draft.node.shared += parameters - std::min(parameters, graph_.parameters - before);
       }
       if (constant(name)) continue;
       const auto made = maker_.find(name);
       if (made != maker_.end()) read(made->second, draft);
     }
-    const uint64_t parameters = draft.node.parameters;
+    const uint64_t parameters = draft.node.parameters, shared = draft.node.shared;
     const KnownTensor* output = known(node.output(0));
     draft.node = operator_node(node, inputs, *output);
     draft.node.parameters = parameters;
+    draft.node.shared = shared;
     std::set<std::string_view> seen;
     for (const std::string& name : node.input()) {
       if (constant(name) || !seen.insert(name).second) continue;
@@ -113,9 +124,11 @@ class Builder {
       if (const KnownTensor* made = name.empty() ? nullptr : known(name)) {
         draft.node.output_elements += made->has_shape ? elements_of(made->shape) : 0;
       }
+      if (node.op_type() == "Dropout") break;  // its mask is a byte
     }
     if (draft.node.op == Operator::kUnknown) unknown_.insert(node.op_type());
     draft.type = node.op_type();
+    draft.name = node.name();
     for (const std::string& output_name : node.output()) {
       maker_[output_name] = static_cast<uint32_t>(drafts_.size());
     }
@@ -140,6 +153,18 @@ class Builder {
     }
   }
 
+  // A mask that is computed from a few numbers has no more parameters than those.
+  uint64_t parameters_in(const std::string& name, const KnownTensor& tensor) {
+    const uint64_t elements = elements_of(tensor.shape);
+    const auto computed = sources_.find(name);
+    if (computed == sources_.end()) return elements;
+    uint64_t sources = 0;
+    for (const std::string_view source : computed->second) {
+      sources += std::min(elements, elements_of(shapes_.tensors[source].shape));
+    }
+    return std::min(elements, sources);
+  }
+
   void count_weights(const std::string& name) {
     const auto computed = sources_.find(name);
     if (computed == sources_.end()) return count_weight(name);
@@ -155,6 +180,7 @@ class Builder {
 
   void emit() {
     std::vector<uint32_t> place(drafts_.size());
+    std::vector<std::string_view> names;
     for (size_t i = 0; i < drafts_.size(); ++i) {
       DraftNode& draft = drafts_[i];
       if (draft.gone) continue;
@@ -163,7 +189,9 @@ class Builder {
       graph_.first_input.push_back(static_cast<uint32_t>(graph_.inputs.size()));
       if (draft.leaves) graph_.outputs.push_back(place[i]);
       graph_.nodes.push_back(std::move(draft.node));
+      names.push_back(draft.name);
     }
+    graph_.held_until = held_by_modules(graph_, names);
     graph_.unknown.assign(unknown_.begin(), unknown_.end());
     for (const auto& input : model_.graph().input()) {
       const KnownTensor* tensor = known(input.name());

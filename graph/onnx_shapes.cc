@@ -300,11 +300,10 @@ class Walk {
     return infer(node, inputs);
   }
 
-  // From opset 16 on onnx defines these two by others and infers no shape of them by themselves.
-  static const std::string& schema_name(const std::string& op) {
-    static const std::string kLess = "Less", kGreater = "Greater";
-    if (op == "LessOrEqual") return kLess;
-    return op == "GreaterOrEqual" ? kGreater : op;
+  // The library has no inference for two operators that it defines by others.
+  static std::string described(const std::string& type) {
+    if (type == "LessOrEqual") return "Less";
+    return type == "GreaterOrEqual" ? "Greater" : type;
   }
 
   Status infer(const NodeProto& node, const std::vector<const KnownTensor*>& inputs) {
@@ -312,7 +311,7 @@ class Walk {
     NodeContext context(node, inputs, opset_);
     const bool standard = node.domain().empty() || node.domain() == "ai.onnx";
     const onnx::OpSchema* schema =
-        standard ? onnx::OpSchemaRegistry::Schema(schema_name(node.op_type()),
+        standard ? onnx::OpSchemaRegistry::Schema(described(node.op_type()),
                                                   std::min(opset_, kNewestOpset), "")
                  : nullptr;
     if (schema && schema->has_type_and_shape_inference_function()) {

@@ -71,26 +71,38 @@ std::vector<std::vector<uint32_t>> readers_of(const OperatorGraph& graph) {
   return readers;
 }
 
-std::vector<bool> views_of(const OperatorGraph& graph) {
-  // Read with strides: no copy is made for these.
+std::vector<bool> views_of(const OperatorGraph& graph, RunMode mode) {
+  // Others bring what they read into its own order first.
   const auto takes_strides = [](Operator op) {
-    return op == Operator::kBatchedMultiply || op == Operator::kMultiply ||
-           op == Operator::kSlice || op == Operator::kTranspose;
+    switch (op) {
+      case Operator::kConvolution:
+      case Operator::kDense:
+      case Operator::kLayerNorm:
+      case Operator::kSoftmax:
+      case Operator::kUnknown:
+        return false;
+      default:
+        return true;
+    }
   };
   const auto readers = readers_of(graph);
   std::vector<bool> views(graph.nodes.size());
   for (size_t i = 0; i < views.size(); ++i) {
     const OperatorNode& node = graph.nodes[i];
+    const auto inputs = graph.inputs_of(static_cast<uint32_t>(i));
+    if (inputs.empty()) continue;  // it looks at the model's own
     if (node.op == Operator::kSlice || node.op == Operator::kReshape) views[i] = true;
     if (node.op == Operator::kPad) views[i] = node.output_elements == node.input_elements;
+    if (node.op == Operator::kDropout) views[i] = mode != RunMode::kTraining;
     if (node.op == Operator::kTranspose) {
-      views[i] = !readers[i].empty() &&
-                 std::all_of(readers[i].begin(), readers[i].end(), [&](uint32_t reader) {
-                   return takes_strides(graph.nodes[reader].op);
-                 });
+      // Fused attention writes its result so that the heads of a position lie together.
+      const bool after_attention = node.swaps && graph.nodes[inputs[0]].op == Operator::kAttention;
+      views[i] = after_attention ||
+                 (!node.reshaped && !readers[i].empty() &&
+                  std::all_of(readers[i].begin(), readers[i].end(), [&](uint32_t reader) {
+                    return takes_strides(graph.nodes[reader].op);
+                  }));
     }
-    // Without an input that a node made it looks at the model's own.
-    if (graph.inputs_of(static_cast<uint32_t>(i)).empty()) views[i] = false;
   }
   return views;
 }

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/run_mode.h"
+
 namespace auspex {
 
 // What a framework launches one kernel, or a few, for. kUnknown is a class of its own.
@@ -80,7 +82,10 @@ struct OperatorNode {
   uint64_t output_elements = 0;
   uint64_t input_elements = 0;  // of activations, each input once
   uint64_t parameters = 0;      // elements of weights that it reads
+  uint64_t shared = 0;          // of those, what an earlier node reads as well
   uint64_t macs = 0;
+  bool reshaped = false;  // somebody reads it in another shape
+  bool swaps = false;     // a transposition that swaps the second and the third of four
 };
 
 // A node's index is larger than those of its inputs: the order is one in which they can run.
@@ -90,7 +95,10 @@ struct OperatorGraph {
   // first_input[i + 1]), nodes that made what it reads, each once.
   std::vector<uint32_t> first_input = {0};
   std::vector<uint32_t> inputs;
-  std::vector<uint32_t> outputs;     // nodes whose results leave the model
+  std::vector<uint32_t> outputs;  // nodes whose results leave the model
+  // The last node during which somebody holds a result, as callers hold what they have given to a
+  // function; nothing where that is not known. Shape: [nodes] or none
+  std::vector<uint32_t> held_until;
   uint64_t batch = 0;                // samples
   uint64_t given_elements = 0;       // of the model's inputs
   uint64_t parameters = 0;           // elements, shared ones once
@@ -107,7 +115,8 @@ struct OperatorGraph {
 std::vector<std::vector<uint32_t>> readers_of(const OperatorGraph& graph);
 
 // Shape: [nodes]. Whether a framework makes the result by looking at its input another way: no
-// kernel runs and no memory is taken. Slices; transposes that products read; padding by nothing.
-std::vector<bool> views_of(const OperatorGraph& graph);
+// kernel runs and no memory is taken. Slices; transposes whose readers take any strides; padding by
+// nothing; dropouts that do nothing.
+std::vector<bool> views_of(const OperatorGraph& graph, RunMode mode);
 
 }  // namespace auspex

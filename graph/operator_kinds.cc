@@ -275,6 +275,11 @@ OperatorNode operator_node(const onnx::NodeProto& node,
     out.op = Operator::kBatchedMultiply;
   }
   if (out.op == Operator::kGather && inputs[0] && inputs[0]->weight) out.op = Operator::kEmbedding;
+  // One known place along a dimension: a framework looks at it there.
+  if (out.op == Operator::kGather && inputs.size() > 1 && inputs[1] && inputs[1]->values &&
+      inputs[1]->shape.empty()) {
+    out.op = Operator::kSlice;
+  }
   copy_window(attribute_list(node, "kernel_shape"), out.window.kernel);
   copy_window(attribute_list(node, "strides"), out.window.stride);
   copy_window(attribute_list(node, "dilations"), out.window.dilation);
@@ -282,6 +287,7 @@ OperatorNode operator_node(const onnx::NodeProto& node,
       inputs[1]->shape.size() > 2) {
     copy_window({inputs[1]->shape.begin() + 2, inputs[1]->shape.end()}, out.window.kernel);
   }
+  out.swaps = attribute_list(node, "perm") == std::vector<int64_t>{0, 2, 1, 3};
   out.window.groups = attribute_or(node, "group", 1);
   out.macs = macs_of(out.op, node, inputs, output);
   return out;

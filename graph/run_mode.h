@@ -34,6 +34,7 @@ struct RunConfig {
   RunMode mode = RunMode::kInference;
   NumberFormat format = NumberFormat::kFp32;
   Optimizer optimizer = Optimizer::kAdam;  // of training
+  bool channels_last = false;              // images in memory, as PyTorch's memory_format says
 };
 
 }  // namespace auspex

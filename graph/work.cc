@@ -8,8 +8,8 @@ namespace {
 
 class Counting {
  public:
-  explicit Counting(const OperatorGraph& graph)
-      : graph_(graph), readers_(readers_of(graph)), done_(views_of(graph)) {}
+  Counting(const OperatorGraph& graph, RunMode mode)
+      : graph_(graph), readers_(readers_of(graph)), views_(views_of(graph, mode)), done_(views_) {}
 
   Work run() {
     for (uint32_t i = 0; i < graph_.nodes.size(); ++i) {
@@ -17,6 +17,7 @@ class Counting {
     }
     for (uint32_t i = 0; i < graph_.nodes.size(); ++i) {
       if (!done_[i]) count(graph_.nodes[i]);
+      if (views_[i]) ++work_.views;
     }
     return work_;
   }
@@ -45,15 +46,19 @@ class Counting {
     for (const uint32_t part : parts) done_[part] = true;
     const OperatorNode& scores = graph_.nodes[first];
     const OperatorNode& result = graph_.nodes[last];
-    add(Product::kBatched, static_cast<double>(scores.macs) + static_cast<double>(result.macs));
-    add(Traffic::kMatrix, static_cast<double>(scores.input_elements) +
-                              2 * static_cast<double>(result.output_elements));
-    ++work_.kernels;
+    const auto results = static_cast<double>(result.output_elements);
+    Task task{Product::kBatched, Traffic::kMatrix};
+    task.macs = static_cast<double>(scores.macs) + static_cast<double>(result.macs);
+    task.results = results;
+    task.elements = static_cast<double>(scores.input_elements) + 2 * results;
+    add(task);
   }
 
-  void add(Product product, double macs) { work_.macs[static_cast<size_t>(product)] += macs; }
-  void add(Traffic traffic, double elements) {
-    work_.elements[static_cast<size_t>(traffic)] += elements;
+  void add(const Task& task) {
+    if (task.product) work_.macs[static_cast<size_t>(*task.product)] += task.macs;
+    work_.elements[static_cast<size_t>(task.traffic)] += task.elements;
+    work_.weights += task.weights;
+    work_.tasks.push_back(task);
   }
 
   static Product convolution(const OperatorNode& node) {
@@ -87,6 +92,7 @@ class Counting {
   static Traffic traffic_of(Operator op) {
     switch (op) {
       case Operator::kSoftmax:
+      case Operator::kBatchNorm:
       case Operator::kLayerNorm:
       case Operator::kGroupNorm:
       case Operator::kReduce:
@@ -106,28 +112,34 @@ class Counting {
   }
 
   void count(const OperatorNode& node) {
-    const auto product = product_of(node);
-    if (product) add(*product, static_cast<double>(node.macs));
-    const double elements =
-        static_cast<double>(node.input_elements) + static_cast<double>(node.output_elements);
-    add(product ? Traffic::kMatrix : traffic_of(node.op), elements);
+    Task task{product_of(node), traffic_of(node.op)};
+    task.results = static_cast<double>(node.output_elements);
+    task.elements = static_cast<double>(node.input_elements) + task.results;
+    if (task.product) {
+      const bool images =
+          node.op == Operator::kConvolution || node.op == Operator::kTransposedConvolution;
+      task.traffic = images ? Traffic::kImages : Traffic::kMatrix;
+      task.macs = static_cast<double>(node.macs);
+    }
     // Of a table a few rows are read.
-    if (node.op != Operator::kEmbedding) work_.weights += static_cast<double>(node.parameters);
-    // A step of a recurrent layer waits for the one before; a result is [steps, ...].
-    const bool recurrent = node.op == Operator::kRecurrent && !node.shape.empty();
-    work_.kernels += recurrent ? static_cast<uint32_t>(node.shape[0]) : 1;
+    if (node.op != Operator::kEmbedding) task.weights = static_cast<double>(node.parameters);
+    if (node.op == Operator::kRecurrent && !node.shape.empty()) {
+      task.steps = static_cast<double>(node.shape[0]);
+    }
+    add(task);
   }
 
   const OperatorGraph& graph_;
   const std::vector<std::vector<uint32_t>> readers_;
+  const std::vector<bool> views_;
   std::vector<bool> done_;
   Work work_;
 };
 
 }  // namespace
 
-Work work_of(const OperatorGraph& graph) {
-  return Counting(graph).run();
+Work work_of(const OperatorGraph& graph, RunMode mode) {
+  return Counting(graph, mode).run();
 }
 
 }  // namespace auspex

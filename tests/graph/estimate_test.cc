@@ -98,34 +98,91 @@ TEST(Memory, AdamTakesAsMuchAgainForAMoment) {
   EXPECT_EQ(most(Optimizer::kAdam), 20);
 }
 
-// Autocast: FP32 weights, gradients and optimizer, and of each weight a copy in half.
-TEST(Memory, TrainingInHalfKeepsItsWeightsWhole) {
-  const OperatorGraph graph = graph_of(
-      image({1, 1024}).weight("w", {1024, 1024}).node("MatMul", {"x", "w"}, {"y"}).output("y"));
-  const auto use = memory_use(graph, {RunMode::kTraining, NumberFormat::kHalf, Optimizer::kSgd});
-  EXPECT_EQ(use.weights, 8 * kMiB);
-  EXPECT_EQ(use.most / kMiB, 10);
-  EXPECT_EQ(memory_use(graph, {RunMode::kInference, NumberFormat::kHalf, {}}).weights, 2 * kMiB);
-}
-
-TEST(Memory, ALibrarysOwnIsAdded) {
-  const OperatorGraph graph = graph_of(chain({"Sigmoid"}));
-  const RunConfig config = {RunMode::kInference, NumberFormat::kFp32, {}};
-  EXPECT_EQ(memory_use(graph, config, 32 * kMiB).most, memory_use(graph, config).most + 32 * kMiB);
-}
-
 TEST(Memory, HalfTakesHalf) {
   const OperatorGraph graph = graph_of(chain({"Sigmoid", "Tanh"}));
   EXPECT_EQ(memory_use(graph, {RunMode::kInference, NumberFormat::kHalf, {}}).most, 6 * kMiB);
+}
+
+// As PyTorch's exporter writes scaled_dot_product_attention.
+OnnxModel fused_attention() {
+  return image({"batch", 4, 512, 64})
+      .scalar("root", 0.35F)
+      .node("Sin", {"x"}, {"q"})
+      .node("Cos", {"x"}, {"k"})
+      .node("Transpose", {"k"}, {"kt"}, {{"perm", OnnxModel::Dims{0, 1, 3, 2}}})
+      .node("Mul", {"q", "root"}, {"qs"})
+      .node("Mul", {"kt", "root"}, {"ks"})
+      .node("MatMul", {"qs", "ks"}, {"scores"})
+      .node("Softmax", {"scores"}, {"p"}, {{"axis", -1}})
+      .node("MatMul", {"p", "k"}, {"y"})
+      .output("y");
+}
+
+TEST(Memory, FusedAttentionNeverWritesItsWeights) {
+  const OperatorGraph graph = graph_of(fused_attention(), {32, {}});
+  ASSERT_EQ(graph.nodes.size(), 3);
+  EXPECT_EQ(graph.nodes[2].op, Operator::kAttention);
+  EXPECT_EQ(graph.nodes[2].macs, 2 * uint64_t{32} * 4 * 512 * 512 * 64);
+  // x, q, k and y of 16 MiB each; the scores would take 128.
+  EXPECT_EQ(memory_use(graph, {}).most, 64 * kMiB);
+}
+
+TEST(Memory, EachThreadThatMultipliesHasAWorkspace) {
+  const OperatorGraph graph = graph_of(
+      image({1, 1024}).weight("w", {1024, 1024}).node("MatMul", {"x", "w"}, {"y"}).output("y"));
+  const auto more = [&](RunMode mode) {
+    const RunConfig config = {mode, NumberFormat::kFp32, Optimizer::kSgd};
+    return memory_use(graph, config, 32 * kMiB).most - memory_use(graph, config).most;
+  };
+  EXPECT_EQ(more(RunMode::kInference), 32 * kMiB);
+  EXPECT_EQ(more(RunMode::kTraining), 64 * kMiB);
+  const OperatorGraph none = graph_of(chain({"Sigmoid"}));
+  EXPECT_EQ(memory_use(none, {}, 32 * kMiB).most, memory_use(none, {}).most);
+}
+
+// Weights stay in FP32, a half copy of them and of what they are multiplied with is kept for
+// gradients.
+TEST(Memory, AutocastHoldsWeightsTwice) {
+  const OperatorGraph graph = graph_of(
+      image({1, 1024}).weight("w", {1024, 1024}).node("MatMul", {"x", "w"}, {"y"}).output("y"));
+  const MemoryUse full = memory_use(graph, {RunMode::kTraining, NumberFormat::kFp32, {}});
+  const MemoryUse half = memory_use(graph, {RunMode::kTraining, NumberFormat::kHalf, {}});
+  EXPECT_EQ(half.weights, full.weights);
+  const RunConfig sgd = {RunMode::kTraining, NumberFormat::kHalf, Optimizer::kSgd};
+  EXPECT_EQ(memory_use(graph, sgd).most / kMiB, 4 + 2 + 2 + 4);  // and the gradient, twice
+}
+
+TEST(Memory, WeightsThatAreTiedLieThereOnce) {
+  const OperatorGraph graph = graph_of(image({1, 1024})
+                                           .weight("w", {1024, 1024})
+                                           .node("MatMul", {"x", "w"}, {"y"})
+                                           .node("MatMul", {"y", "w"}, {"z"})
+                                           .output("z"));
+  EXPECT_EQ(memory_use(graph, {}).weights, 4 * kMiB);
+}
+
+TEST(Memory, TensorCoresBringImagesIntoTheirOrder) {
+  const OperatorGraph graph =
+      graph_of(image({"batch", 16, 256, 256})
+                   .weight("w", {16, 16, 3, 3})
+                   .node("Conv", {"x", "w"}, {"y"}, {{"pads", OnnxModel::Dims{1, 1, 1, 1}}})
+                   .output("y"));
+  RunConfig config;
+  const uint64_t plain = memory_use(graph, config).most;
+  config.format = NumberFormat::kTf32;
+  EXPECT_EQ(memory_use(graph, config).most, plain + 8 * kMiB);
+  config.channels_last = true;
+  EXPECT_EQ(memory_use(graph, config).most, plain);
 }
 
 TEST(Work, IsCountedByKinds) {
   const OperatorGraph graph = graph_of(residual(), {2, {}});
   const Work work = work_of(graph);
   EXPECT_EQ(work.macs[static_cast<size_t>(Product::kConvolution)], 2 * 16 * 64 * 27);
-  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kMatrix)], 2 * 64 * (3 + 16));
-  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kElementwise)], 2 * 64 * 16 * (2 + 2 + 3));
-  EXPECT_EQ(work.kernels, 4);
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kImages)], 2 * 64 * (3 + 16));
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kElementwise)], 2 * 64 * 16 * (2 + 3));
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kNorm)], 2 * 64 * 16 * 2);
+  EXPECT_EQ(work.tasks.size(), 4);
 }
 
 TEST(Work, AttentionIsOneKernel) {
@@ -141,7 +198,7 @@ TEST(Work, AttentionIsOneKernel) {
                    .node("MatMul", {"p", "k"}, {"y"})
                    .output("y"));
   const Work work = work_of(graph);
-  EXPECT_EQ(work.kernels, 3);  // sine, cosine, attention
+  EXPECT_EQ(work.tasks.size(), 3);  // sine, cosine, attention
   EXPECT_EQ(work.macs[static_cast<size_t>(Product::kBatched)], 2 * 4 * 10 * 10 * 8);
   EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kNorm)], 0);
 }
