@@ -53,6 +53,49 @@ Gres gres_of(const Submission& s, const Edits& e) {
   return gres;
 }
 
+json dippm_json(const MigAdvice& mig) {
+  if (!mig.need) return nullptr;
+  return {{"memory_mib", to_cents(mig.need->memory_mib)},
+          {"latency_ms", to_cents(mig.need->latency_ms)},
+          {"energy_j", to_cents(mig.need->energy_j)},
+          {"mig_profile", mig.profile.empty() ? json() : json(mig.profile)}};
+}
+
+const char* explain(MigWhy why) {
+  switch (why) {
+    case MigWhy::kNoModel:
+      return "no model is named";
+    case MigWhy::kOff:
+      return "mig.mode is off, or mig.model_dirs names no folder";
+    case MigWhy::kNoCard:
+      return "mig.partitions does not say what card the partition has";
+    case MigWhy::kNotOneGpu:
+      return "not one GPU is asked for";
+    case MigWhy::kTyped:
+      return "the user has chosen a type";
+    case MigWhy::kNotRead:
+      return "nothing is known of the model";
+    case MigWhy::kRefused:
+      return "the model cannot be read";
+    case MigWhy::kTypesUnknown:
+      return "which types the partition has is not known";
+    case MigWhy::kNoSlice:
+      return "no slice of the partition is large enough";
+    case MigWhy::kAdvised:
+      return "the user is told";
+    case MigWhy::kApplied:
+      return "the smallest slice that fits";
+  }
+  return "unknown";
+}
+
+std::string need_text(const MigAdvice& mig) {
+  char text[160];
+  std::snprintf(text, sizeof text, "%.0f MiB, a step takes %.2f ms and %.2f J on a whole card",
+                mig.need->memory_mib, mig.need->latency_ms, mig.need->energy_j);
+  return text;
+}
+
 json text_or_null(const std::string& text) {
   return text.empty() ? json() : json(text);
 }
@@ -151,9 +194,10 @@ json decision_json(const Submission& submission, const Decision& d) {
   decision["rule"] = d.rule < 0 ? json() : json(d.rule);
   decision["time_limit_min"]["proposed"] = or_null(d.proposed_min);
   decision["why"] = why_name(d.why);
+  decision["gres"]["why"] = mig_why_name(d.mig.why);
   return {{"decision", std::move(decision)},
           {"prediction", d.prediction ? prediction_json(*d.prediction) : json()},
-          {"dippm", nullptr}};
+          {"dippm", dippm_json(d.mig)}};
 }
 
 void print_decision(const Submission& submission, const Decision& d) {
@@ -167,6 +211,11 @@ void print_decision(const Submission& submission, const Decision& d) {
   if (!gres.asked.empty()) {
     const bool same = gres.asked == gres.applied;
     fields.emplace_back("gres", one_line(same ? gres.asked : gres.asked + " -> " + gres.applied));
+  }
+  if (d.mig.need) fields.emplace_back("model", need_text(d.mig));
+  if (d.mig.why != MigWhy::kNoModel && d.mig.why != MigWhy::kOff) {
+    const std::string profile = d.mig.profile.empty() ? "none" : d.mig.profile;
+    fields.emplace_back("slice", profile + ": " + explain(d.mig.why));
   }
   if (d.edits.message) fields.emplace_back("message", one_line(*d.edits.message));
   fields.emplace_back("mode", mode_text(d));

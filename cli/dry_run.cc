@@ -9,12 +9,14 @@
 #include "cli/command.h"
 #include "cli/decision_output.h"
 #include "cli/dry_run_jobs.h"
+#include "cli/model_answer.h"
 #include "cli/number_options.h"
 #include "cli/script_file.h"
 #include "cli/terminal.h"
 #include "daemon/engine.h"
 #include "ipc/client.h"
 #include "shared/history/kept.h"
+#include "shared/mig_advice.h"
 #include "shared/sbatch_options.h"
 
 namespace auspex::cli {
@@ -166,7 +168,12 @@ int run_one(const Options& options, const Words& words) {
   const JobHistory history = daemon_history(*engine, warnings);
   print_warnings(warnings);
   const Result<Site> site = daemon_site(*engine);
-  const Decision decision = engine->decide(*submission, &history, site ? *site : Site{});
+  const Site known = site ? *site : Site{};
+  const MigQuestion question = mig_question(*submission, engine->config(), known);
+  std::optional<ModelAnswer> answer;
+  if (question.run) answer = model_answer(*question.run, engine->config().mig);
+  const Decision decision =
+      engine->decide(*submission, &history, known, answer ? &*answer : nullptr);
   if (options.json) {
     nlohmann::json json = decision_json(*submission, decision);
     json["site"] = site ? "known" : "assumed";

@@ -2,7 +2,6 @@
 // auspex-graph: what a model file needs on a card. It reads files that anybody may have written, so
 // the reading is done by a child with little memory and little time.
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,19 +14,16 @@
 #include "cli/command.h"
 #include "cli/graph_report.h"
 #include "cli/terminal.h"
+#include "graph/asked_run.h"
 #include "graph/onnx_graph.h"
+#include "graph/reader_limits.h"
 
 namespace auspex::cli {
 namespace {
 
-constexpr rlim_t kMostMemory = rlim_t{2} << 30;  // bytes of addresses
-constexpr rlim_t kMostSeconds = 20;
-// Estimates of models in which more than this is unknown would be guesses.
-constexpr double kMostUnknown = 0.1;
-
 struct Options {
   std::string file, gpu = "a100-40gb", input, mode = "inference", format = "fp32",
-                    optimizer = "adam";
+                    optimizer = "adam", rule = "fit";
   uint64_t batch = 1;
   double context_mib = kContextMib, headroom = 0.10;
   bool json = false, channels_last = false, tasks = false;
@@ -59,27 +55,15 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--headroom", o.headroom, "share of the memory that a slice must have to spare")
       ->check(CLI::Range(0.0, 10.0))
       ->capture_default_str();
+  app.add_option("--rule", o.rule,
+                 "what mig_profile goes by: fit (usable memory, headroom, a step's time), or dippm "
+                 "(the paper's equation 2)")
+      ->check(CLI::IsMember({"fit", "dippm"}))
+      ->capture_default_str();
   app.add_flag("--channels-last", o.channels_last,
                "images lie in memory with their channels last (PyTorch's memory_format)");
   app.add_flag("--json", o.json, "print one JSON object");
   app.add_flag("--tasks", o.tasks, "in the JSON object, all kernels one by one");
-}
-
-// "3x224x224"; nullopt: something else.
-std::optional<std::vector<int64_t>> sample_of(const std::string& text) {
-  std::vector<int64_t> sample;
-  for (size_t at = 0; at < text.size();) {
-    size_t end = std::min(text.find('x', at), text.size());
-    const std::string number = text.substr(at, end - at);
-    const bool digits =
-        !number.empty() && number.size() < 10 &&
-        std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (!digits || number == "0") return std::nullopt;
-    sample.push_back(std::stoll(number));
-    at = end + 1;
-  }
-  if (!text.empty() && text.back() == 'x') return std::nullopt;
-  return sample;
 }
 
 template <class Names>
@@ -96,23 +80,22 @@ Result<int> open_file(const std::string& path) {
 
 int report(const Options& o, int fd) {
   const auto sample = sample_of(o.input);
-  if (!sample) return fail("graph: --input: '" + o.input + "' is no shape such as 3x224x224");
+  if (!sample) return fail("graph: --input: " + sample.error().message);
   const Result<OperatorGraph> read = read_onnx(fd, {o.batch, *sample});
   if (!read) return fail(o.file + ": " + read.error().message);
-  if (const double share = unknown_share(*read); share > kMostUnknown) {
-    std::string names;
-    for (const std::string& name : read->unknown) names += (names.empty() ? "" : ", ") + name;
-    return fail(o.file + ": no answer: " + std::to_string(static_cast<int>(100 * share)) +
-                    " % of it are operators of which nothing is known: " + names.substr(0, 200),
-                kNo);
-  }
+  if (const auto why = no_answer(*read)) return fail(o.file + ": " + *why, kNo);
   const RunConfig config = {static_cast<RunMode>(place_of(kRunModeNames, o.mode)),
                             static_cast<NumberFormat>(place_of(kNumberFormatNames, o.format)),
                             static_cast<Optimizer>(place_of(kOptimizerNames, o.optimizer)),
                             o.channels_last};
   const Gpu& gpu = *gpu_named(o.gpu);
-  const GraphReport made = {*read,         gpu,        config,
-                            o.context_mib, o.headroom, estimate(*read, gpu, config, o.context_mib)};
+  const GraphReport made = {*read,
+                            gpu,
+                            config,
+                            o.context_mib,
+                            o.headroom,
+                            o.rule == "dippm",
+                            estimate(*read, gpu, config, o.context_mib)};
   if (o.json) {
     print_json(graph_json(made, o.tasks));
   } else {
@@ -126,14 +109,7 @@ int report_apart(const Options& o, int fd) {
   const pid_t child = fork();
   if (child < 0) return fail(std::string("graph: no process: ") + std::strerror(errno));
   if (child == 0) {
-    [[maybe_unused]] const rlimit memory = {kMostMemory, kMostMemory};
-    const rlimit seconds = {kMostSeconds, kMostSeconds};
-    const rlimit none = {0, 0};
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they map terabytes
-    setrlimit(RLIMIT_AS, &memory);
-#endif
-    setrlimit(RLIMIT_CPU, &seconds);
-    setrlimit(RLIMIT_CORE, &none);
+    limit_reader();
     int code = kBad;
     try {
       code = report(o, fd);
@@ -147,9 +123,10 @@ int report_apart(const Options& o, int fd) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   if (WIFEXITED(status)) return WEXITSTATUS(status);
   const int signal = WTERMSIG(status);
-  return fail(o.file + (signal == SIGXCPU || signal == SIGKILL
-                            ? ": reading it took more than 20 s"
-                            : std::string(": reading it failed: ") + strsignal(signal)));
+  return fail(o.file +
+              (signal == SIGXCPU || signal == SIGKILL
+                   ? ": reading it took more than " + std::to_string(kMostReaderSeconds) + " s"
+                   : std::string(": reading it failed: ") + strsignal(signal)));
 }
 
 int run(const Words& words) {

@@ -67,8 +67,13 @@ std::vector<std::pair<std::string, double>> fits_of(const GraphReport& report) {
 std::optional<std::string> profile_of(const GraphReport& report) {
   const MigCard* card = mig_card(report.gpu.mig_card);
   if (!card) return std::nullopt;
-  const std::vector<MigSlice> slices = mig_slices(*card);
-  const MigSlice* slice = smallest_fit(slices, {report.estimate.memory_mib, report.headroom, 0});
+  if (report.by_dippm) {
+    const auto profile = dippm_profile(report.estimate.memory_mib / 1024);
+    return profile ? std::optional(std::string(*profile)) : std::nullopt;
+  }
+  const std::vector<MigSlice> slices =
+      mig_slices(*card, slice_latencies_ms(report.graph, report.gpu, report.config));
+  const MigSlice* slice = smallest_fit(slices, {report.estimate.memory_mib, report.headroom});
   return slice ? std::optional(slice->name) : std::nullopt;
 }
 
@@ -76,11 +81,17 @@ json graph_json(const GraphReport& report, bool tasks) {
   json fits = json::object();
   for (const auto& [name, share] : fits_of(report)) fits[name] = share;
   const auto profile = profile_of(report);
+  json latencies = json::object();
+  const std::vector<double> slices = slice_latencies_ms(report.graph, report.gpu, report.config);
+  for (size_t i = 0; i < slices.size(); ++i) {
+    latencies[std::string(mig_card(report.gpu.mig_card)->profiles[i].name)] = slices[i];
+  }
   json out = {{"memory_mib", report.estimate.memory_mib},
               {"latency_ms", report.estimate.latency_ms},
               {"energy_j", report.estimate.energy_j},
               {"mig_profile", profile ? json(*profile) : json(nullptr)},
               {"fits", fits},
+              {"slice_latency_ms", latencies},
               {"nodes", report.graph.nodes.size()},
               {"macs", report.graph.macs()},
               {"parameters", report.graph.parameters},
@@ -116,9 +127,12 @@ void print_graph(const GraphReport& report) {
     fields.emplace_back("unknown", name + ": nothing is known of this operator");
   }
   const auto profile = profile_of(report);
+  const std::vector<double> latencies = slice_latencies_ms(graph, report.gpu, report.config);
+  size_t place = 0;
   for (const auto& [name, share] : fits_of(report)) {
-    const char* mark = profile == name ? "  <- the smallest that fits" : "";
-    fields.emplace_back(name, text("%.0f %%%s", 100 * share, mark));
+    const char* mark = profile == name ? "  <- enough" : "";
+    fields.emplace_back(
+        name, text("%3.0f %% of its memory, %.2f ms%s", 100 * share, latencies[place++], mark));
   }
   const bool fits = estimate.memory_mib <= report.gpu.memory_mib;
   if (!fits) fields.emplace_back("fits", "not on this card");

@@ -17,6 +17,7 @@ struct GraphReport {
   const Gpu& gpu;
   RunConfig config;
   double context_mib, headroom;
+  bool by_dippm;  // the profile is equation 2's
   Estimate estimate;
 };
 

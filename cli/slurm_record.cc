@@ -1,72 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/slurm_record.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <map>
 #include <vector>
 
+#include "cli/programs.h"
 #include "shared/audit.h"
-#include "shared/file.h"
 #include "shared/units.h"
-
-extern char** environ;
 
 namespace auspex::cli {
 namespace {
-
-using namespace std::chrono_literals;
-
-// A client command without its daemon may hang.
-constexpr auto kTimeout = 10s;
-
-// What a program prints; nullopt: it is not there, failed or took too long.
-std::optional<std::string> output_of(std::vector<std::string> words) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
-  const FileDescriptor reader(ends[0]);
-  FileDescriptor writer(ends[1]);
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, writer.get(), STDOUT_FILENO);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  pid_t pid = 0;
-  const int failure = ::posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failure != 0) return std::nullopt;
-  writer = FileDescriptor();
-
-  std::string text;
-  bool in_time = true;
-  const auto give_up = std::chrono::steady_clock::now() + kTimeout;
-  for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        give_up - std::chrono::steady_clock::now());
-    pollfd readable = {reader.get(), POLLIN, 0};
-    in_time = left.count() > 0 && ::poll(&readable, 1, static_cast<int>(left.count())) > 0;
-    char block[4096];
-    const ssize_t size = in_time ? ::read(reader.get(), block, sizeof(block)) : 0;
-    if (size <= 0) break;
-    text.append(block, static_cast<size_t>(size));
-  }
-  if (!in_time) ::kill(pid, SIGKILL);
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  if (!in_time || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
-  return text;
-}
 
 std::vector<std::string> split(const std::string& text, char at) {
   std::vector<std::string> parts;

@@ -69,10 +69,11 @@ Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& con
 }
 
 Decision Engine::decide(const Submission& submission, const HistoryRequest& request,
-                        const JobHistory* history, const Site& site) const {
-  if (!predictor_) return auspex::decide(submission, nullptr, config_, site);
+                        const JobHistory* history, const Site& site,
+                        const ModelAnswer* answer) const {
+  if (!predictor_) return auspex::decide(submission, nullptr, config_, site, answer);
   const Prediction prediction = predictor_->predict(request, history);
-  return auspex::decide(submission, &prediction, config_, site);
+  return auspex::decide(submission, &prediction, config_, site, answer);
 }
 
 std::optional<SecondLook> Engine::look_again(const Submission& submission,

@@ -22,13 +22,14 @@ class Engine {
       : config_(std::move(config)), predictor_(std::move(predictor)) {}
 
   // request: history_request_of() the submission. history: what is known when the job is submitted;
-  // null: nothing. site: see decide(). Threads: any, while nobody changes it. Pure but for the
-  // clock that measures the prediction.
+  // null: nothing. site, answer: see decide(). Threads: any, while nobody changes it. Pure but for
+  // the clock that measures the prediction.
   Decision decide(const Submission& submission, const HistoryRequest& request,
-                  const JobHistory* history, const Site& site) const;
+                  const JobHistory* history, const Site& site,
+                  const ModelAnswer* answer = nullptr) const;
   Decision decide(const Submission& submission, const JobHistory* history = nullptr,
-                  const Site& site = {}) const {
-    return decide(submission, history_request_of(submission), history, site);
+                  const Site& site = {}, const ModelAnswer* answer = nullptr) const {
+    return decide(submission, history_request_of(submission), history, site, answer);
   }
 
   // Of a job that still waits at `now_s`; see look_again().

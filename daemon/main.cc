@@ -76,7 +76,8 @@ void on_measured(const Loaded& loaded, DecisionService& service) {
 
 // first: what the daemon started with.
 void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
-                 DecisionService& service, ModelWatch& model, const GuardProcess& guard) {
+                 DecisionService& service, ModelWatch& model, ModelDesk& models,
+                 const GuardProcess& guard) {
   auto outcome = reloader.take();
   if (!outcome) return;
   if (!*outcome) {
@@ -106,6 +107,7 @@ void on_reloaded(Reloader& reloader, const Config& first, ipc::Server& server,
     server.permit(loaded.decide_uids);
     model.follow(config.model, loaded.model_file);
     service.use(loaded.engine);
+    models.use(config.mig);
     guard.reload();
   }
   sd_notify(0, "READY=1");
@@ -156,17 +158,22 @@ int run(const Options& options) {
   Reloader reloader(options.config);
   ModelWatch model;
   model.follow(first.model, loaded->model_file);
+  ModelDesk models(first.mig);
+  service.ask_of_models(&models);
   GuardProcess guard(options.config, first.socket);
   Status watched = (*server)->watch(signal_fd, [&] { on_signal(signal_fd, **server, reloader); });
   if (watched) {
     watched = (*server)->watch(reloader.ready_fd(), [&] {
-      on_reloaded(reloader, first, **server, service, model, guard);
+      on_reloaded(reloader, first, **server, service, model, models, guard);
     });
   }
   if (watched && model.fd() >= 0) {
     watched = (*server)->watch(model.fd(), [&] {
       if (model.changed()) reloader.request();
     });
+  }
+  if (watched && models.fd() >= 0) {
+    watched = (*server)->watch(models.fd(), [&] { models.look_after(); });
   }
   if (watched && guard.fd() >= 0) {
     watched = (*server)->watch(guard.fd(), [&] {

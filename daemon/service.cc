@@ -4,12 +4,14 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "kernels/cuda_network.h"
 #include "shared/audit.h"
 #include "shared/message.h"
+#include "shared/mig_advice.h"
 
 namespace auspex {
 namespace {
@@ -21,6 +23,16 @@ using Microseconds = std::chrono::duration<double, std::micro>;
 nlohmann::json latency_json(const Histogram& histogram) {
   const auto rounded = [&](double level) { return std::lround(histogram.quantile_us(level)); };
   return {{"calls", histogram.count()}, {"p50", rounded(.5)}, {"p99", rounded(.99)}};
+}
+
+// A file's state is told in less, unless its file system hangs.
+constexpr std::chrono::microseconds kModelPatience{500};
+
+std::optional<uint32_t> to_id(const std::string& text) {
+  uint32_t id = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return id;
 }
 
 std::string version_text(uint32_t version) {
@@ -166,18 +178,30 @@ ipc::SiteReply DecisionService::site() {
 ipc::DecideReply DecisionService::decide(const ipc::DecideRequest& request) {
   const auto start = std::chrono::steady_clock::now();
   request_ = history_request_of(request.submission);
-  decision_ =
-      engine_->decide(request.submission, request_, &history_->history(), watch_.site(start));
+  const Site& site = watch_.site(start);
+  decision_ = engine_->decide(request.submission, request_, &history_->history(), site,
+                              model_answer(request.submission, site));
   const Decision& decision = decision_;
   ++decisions_;
   changed_ += decision.changed();
   ++by_mode_[static_cast<size_t>(decision.mode)];
   ++by_why_[static_cast<size_t>(decision.why)];
+  ++by_mig_why_[static_cast<size_t>(decision.mig.why)];
   if (request.slurm_version != 0) slurm_version_ = request.slurm_version;
   count(request.report);
   handling_.add(Microseconds(std::chrono::steady_clock::now() - start).count());
   log_decision(request.submission, decision);
   return {decision.edits, std::chrono::microseconds(engine_->config().deadline_us)};
+}
+
+const ModelAnswer* DecisionService::model_answer(const Submission& submission, const Site& site) {
+  if (models_ == nullptr) return nullptr;
+  const Config& config = engine_->config();
+  const MigQuestion question = mig_question(submission, config, site);
+  const auto uid = to_id(submission.user), gid = to_id(submission.group);
+  if (!question.run || !uid || !gid) return nullptr;
+  const std::chrono::microseconds share(config.deadline_us / 4);
+  return models_->look_up(*uid, *gid, *question.run, std::min(share, kModelPatience));
 }
 
 void DecisionService::count(const ipc::CallReport& report) {
@@ -202,6 +226,10 @@ std::string DecisionService::status_json() {
   for (size_t i = 0; i < by_why_.size(); ++i) {
     reasons[std::string(why_name(static_cast<Why>(i)))] = by_why_[i];
   }
+  nlohmann::json slices = nlohmann::json::object();
+  for (size_t i = 0; i < by_mig_why_.size(); ++i) {
+    slices[std::string(mig_why_name(static_cast<MigWhy>(i)))] = by_mig_why_[i];
+  }
   nlohmann::json model = nullptr;
   if (const auto* predictor = engine_->predictor()) {
     const ModelSummary& summary = predictor->model().summary();
@@ -222,13 +250,18 @@ std::string DecisionService::status_json() {
       {"model", model},
       {"routes", routes_json(engine_->predictor() ? engine_->predictor()->routes() : nullptr)},
       {"gpu", gpu_json()},
+      {"models", models_ == nullptr ? nullptr : models_->status()},
       {"history", history_json(*history_)},
       {"guard", watch_.status(SiteWatch::Clock::now())},
       {"second_looks",
        {{"asked", looks_.asked}, {"changed", looks_.changed}, {"observed", looks_.observed}}},
       {"ledger", {{"lost", ledger_->lost()}}},
       {"decisions",
-       {{"total", decisions_}, {"changed", changed_}, {"by_mode", modes}, {"by_why", reasons}}},
+       {{"total", decisions_},
+        {"changed", changed_},
+        {"by_mode", modes},
+        {"by_why", reasons},
+        {"slices", slices}}},
       {"handling_us", latency_json(handling_)},
       {"plugin_call_us", latency_json(seen_by_plugin_)},
       {"fallbacks",

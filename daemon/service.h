@@ -14,6 +14,7 @@
 #include "daemon/history_store.h"
 #include "daemon/job_book.h"
 #include "daemon/ledger/ledger.h"
+#include "daemon/model_desk.h"
 #include "daemon/site_watch.h"
 #include "ipc/server.h"
 
@@ -43,12 +44,15 @@ class DecisionService final : public ipc::Service {
   void compute_by(std::shared_ptr<const Engine> engine);
   void reload_failed() { ++failed_reloads_; }
   void report_on(const ipc::Server* server) { server_ = server; }
+  // Where there is none, no model is asked for.
+  void ask_of_models(ModelDesk* models) { models_ = models; }
   bool guard_is_lost() const { return watch_.is_lost(SiteWatch::Clock::now()); }
   size_t calibrated_jobs() const { return history_->history().calibration().jobs(); }
   Status close_history() { return history_->close(); }
 
  private:
   void count(const ipc::CallReport& report);
+  const ModelAnswer* model_answer(const Submission& submission, const Site& site);
 
   std::string config_path_;
   std::shared_ptr<const Engine> engine_;
@@ -58,12 +62,14 @@ class DecisionService final : public ipc::Service {
   Decision decision_;
   JobBook jobs_;
   const ipc::Server* server_ = nullptr;
+  ModelDesk* models_ = nullptr;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   Histogram handling_, seen_by_plugin_;
   CallTotals calls_;
   SiteWatch watch_;
   std::array<uint64_t, kModeCount> by_mode_{};
   std::array<uint64_t, kWhyCount> by_why_{};
+  std::array<uint64_t, kMigWhyCount> by_mig_why_{};
   struct {
     uint64_t asked = 0, changed = 0, observed = 0;
   } looks_;

@@ -5,6 +5,8 @@
 #include <array>
 #include <cmath>
 
+#include "shared/mig.h"
+
 namespace auspex {
 namespace {
 
@@ -83,7 +85,7 @@ double seconds_of(const Task& task, const Gpu& gpu, const RunConfig& config) {
   double computing = 0;
   if (task.product) {
     const auto& products = tensor ? kCard.tensor_products : kCard.fp32_products;
-    const double idle = std::max(0.0, kFullResults / std::max(task.results, 1.0) - 1);
+    const double idle = std::max(0.0, gpu.share * kFullResults / std::max(task.results, 1.0) - 1);
     computing = task.macs * products[static_cast<size_t>(*task.product)] /
                 macs_per_s(gpu, config.format) *
                 (1 + idle * (tensor ? kCard.tensor_idle : kCard.fp32_idle));
@@ -119,6 +121,16 @@ double host_s(const Work& work, const RunConfig& config) {
   return seconds * kHost.training * (casts ? kHost.autocast : 1) + kHost.optimizer_s;
 }
 
+struct StepTime {
+  double busy, all;  // seconds
+};
+
+StepTime step_s(const Work& work, const OperatorGraph& graph, const Gpu& gpu,
+                const RunConfig& config) {
+  const double busy = card_s(work, static_cast<double>(graph.parameters), gpu, config);
+  return {busy, overlapped(busy, host_s(work, config))};
+}
+
 double energy_j(const Work& work, double seconds, double busy_s, const Gpu& gpu,
                 const RunConfig& config) {
   const auto width = static_cast<double>(bytes_of(config.format));
@@ -141,10 +153,9 @@ Estimate estimate(const OperatorGraph& graph, const Gpu& gpu, const RunConfig& c
   out.tensors = memory_use(graph, config, static_cast<uint64_t>(workspace));
   out.memory_mib = static_cast<double>(out.tensors.reserved) / kMiB + context_mib;
   out.work = work_of(graph, config.mode);
-  const double busy_s = card_s(out.work, static_cast<double>(graph.parameters), gpu, config);
-  const double seconds = overlapped(busy_s, host_s(out.work, config));
-  out.latency_ms = 1e3 * seconds;
-  out.energy_j = energy_j(out.work, seconds, busy_s, gpu, config);
+  const StepTime time = step_s(out.work, graph, gpu, config);
+  out.latency_ms = 1e3 * time.all;
+  out.energy_j = energy_j(out.work, time.all, time.busy, gpu, config);
   return out;
 }
 
@@ -158,6 +169,37 @@ double unknown_share(const OperatorGraph& graph) {
     if (node.op == Operator::kUnknown) unknown += cost;
   }
   return all > 0 ? unknown / all : 1;
+}
+
+std::optional<std::string> no_answer(const OperatorGraph& graph) {
+  // Source: ours.
+  constexpr double kMostUnknown = 0.1;
+  constexpr size_t kMostNamed = 200;
+  const double share = unknown_share(graph);
+  if (share <= kMostUnknown) return std::nullopt;
+  std::string names;
+  for (const std::string& name : graph.unknown) names += (names.empty() ? "" : ", ") + name;
+  return "no answer: " + std::to_string(static_cast<int>(100 * share)) +
+         " % of it are operators of which nothing is known: " + names.substr(0, kMostNamed);
+}
+
+std::vector<double> slice_latencies_ms(const OperatorGraph& graph, const Gpu& gpu,
+                                       const RunConfig& config) {
+  std::vector<double> latencies_ms;
+  const MigCard* card = mig_card(gpu.mig_card);
+  if (card == nullptr) return latencies_ms;
+  const Work work = work_of(graph, config.mode);
+  for (const MigProfile& profile : card->profiles) {
+    const double compute = static_cast<double>(profile.compute) / card->compute;
+    Gpu slice = gpu;
+    slice.share = compute;
+    for (double* tflops : {&slice.fp32_tflops, &slice.tf32_tflops, &slice.half_tflops}) {
+      *tflops *= compute;
+    }
+    slice.bandwidth_gb_s *= profile.usable_gib / card->profiles.back().usable_gib;
+    latencies_ms.push_back(1e3 * step_s(work, graph, slice, config).all);
+  }
+  return latencies_ms;
 }
 
 }  // namespace auspex

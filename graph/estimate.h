@@ -3,6 +3,10 @@
 // answer where no trained network covers the case.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "graph/gpu.h"
 #include "graph/memory.h"
 #include "graph/operator_graph.h"
@@ -30,5 +34,14 @@ Estimate estimate(const OperatorGraph& graph, const Gpu& gpu, const RunConfig& c
 // A share of all that the model computes and moves, from 0 to 1: what is not in the vocabulary. The
 // estimate knows nothing of it.
 double unknown_share(const OperatorGraph& graph);
+
+// Why an estimate would be a guess, where too much is unknown.
+std::optional<std::string> no_answer(const OperatorGraph& graph);
+
+// Of a step on each of the card's MIG slices: those that the memory does not fit are told as well.
+// Compute by its slices, bandwidth by the share of memory. Source: dippm.md, 7 to 14 % off.
+// Shape: [mig_slices(card)]; empty: the card has none.
+std::vector<double> slice_latencies_ms(const OperatorGraph& graph, const Gpu& gpu,
+                                       const RunConfig& config);
 
 }  // namespace auspex

@@ -21,6 +21,7 @@ struct Gpu {
   // H200.
   double product_workspace_mib;
   std::string_view source;
+  double share = 1;  // of the card's multiprocessors: a slice has less
 };
 
 // nullptr: unknown.

@@ -27,6 +27,7 @@ inline constexpr size_t kMaxJobEvents = 64;
 // What the guard tells of a site.
 inline constexpr size_t kMaxPartitions = 512;
 inline constexpr size_t kMaxBlockages = 512;
+inline constexpr size_t kMaxGpuTypes = 512;  // of all partitions together
 inline constexpr size_t kMaxChanges = 64;
 // Seconds since the epoch; a later time is a broken clock, and differences of two stay exact.
 // Source: our choice, the end of the year 9999.

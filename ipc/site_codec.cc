@@ -15,11 +15,14 @@ Offset<wire::Site> put(FlatBufferBuilder& b, const Site& site) {
   std::vector<Offset<wire::Partition>> partitions;
   for (const Partition& partition : site.partitions) {
     const auto name = b.CreateString(partition.name);
+    const auto types =
+        partition.gpu_types.empty() ? 0 : b.CreateVectorOfStrings(partition.gpu_types);
     wire::PartitionBuilder out(b);
     out.add_name(name);
     out.add_max_min(partition.max_min);
     if (partition.default_min) out.add_default_min(*partition.default_min);
     out.add_is_default(partition.is_default);
+    out.add_gpu_types(types);
     partitions.push_back(out.Finish());
   }
   std::vector<Offset<wire::Blockage>> blockages;
@@ -36,6 +39,21 @@ Status check_name(const flatbuffers::String* name) {
   return Error{"a partition's name of " + std::to_string(name->size()) + " bytes"};
 }
 
+Status get_gpu_types(const wire::Partition& in, size_t& left, std::vector<std::string>& types) {
+  if (in.gpu_types() == nullptr) return Done{};
+  if (in.gpu_types()->size() > left) {
+    return Error{"more than " + std::to_string(kMaxGpuTypes) + " GPU types"};
+  }
+  left -= in.gpu_types()->size();
+  for (const auto* type : *in.gpu_types()) {
+    if (type->size() > kMaxNameBytes) {
+      return Error{"a GPU type of " + std::to_string(type->size()) + " bytes"};
+    }
+    types.push_back(type->str());
+  }
+  return Done{};
+}
+
 Result<Site> get(const wire::Site& in) {
   if (in.partitions()->size() > kMaxPartitions || in.blockages()->size() > kMaxBlockages) {
     return Error{std::to_string(in.partitions()->size()) + " partitions, " +
@@ -44,12 +62,17 @@ Result<Site> get(const wire::Site& in) {
   Site site;
   site.slurm_version = in.slurm_version();
   site.soft_limits = in.soft_limits();
+  size_t types_left = kMaxGpuTypes;
   for (const auto* partition : *in.partitions()) {
     if (Status fits = check_name(partition->name()); !fits) return fits.error();
     const auto asked = partition->default_min();
-    site.partitions.push_back({partition->name()->str(), partition->max_min(),
+    site.partitions.push_back({partition->name()->str(),
+                               partition->max_min(),
                                asked ? std::optional<uint32_t>(*asked) : std::nullopt,
-                               partition->is_default()});
+                               partition->is_default(),
+                               {}});
+    Status known = get_gpu_types(*partition, types_left, site.partitions.back().gpu_types);
+    if (!known) return known.error();
   }
   for (const auto* blockage : *in.blockages()) {
     if (Status fits = check_name(blockage->partition()); !fits) return fits.error();

@@ -84,8 +84,11 @@ struct Config {
   struct Mig {
     MigMode mode = MigMode::kAdvise;
     double headroom = 0.10;
+    double context_mib = 1450;                      // of a process on a card, beside its tensors
+    std::vector<std::string> model_dirs;            // below which users' models may be read
     std::map<std::string, std::string> partitions;  // partition -> GPU model
     std::map<std::string, std::string> types;       // MIG profile -> the site's GRES type
+    bool operator==(const Mig&) const = default;
   } mig;
 };
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "shared/message.h"
+#include "shared/mig.h"
 #include "shared/printable.h"
 
 namespace auspex {
@@ -240,14 +241,41 @@ bool is_mig_profile(std::string_view word) {
   return word.empty() || (word.front() == '+' && word.size() > 1);
 }
 
+// Absolute paths; none is the empty list.
+ConfigKey folders(std::string name, std::vector<std::string>& to) {
+  const auto read = [&to](const YAML::Node& node) -> Taken {
+    if (!node.IsSequence()) return Complaint{"no list stands here"};
+    if (node.size() > kMaxListItems)
+      return Complaint{std::to_string(node.size()) + " are too many"};
+    std::vector<std::string> values;
+    for (const YAML::Node& item : node) {
+      if (Taken complaint = read_text(item, kMaxTextBytes, values.emplace_back())) {
+        return complain(complaint->what, item);
+      }
+      if (values.back().front() != '/') {
+        return complain(printable(values.back()) + " is not an absolute path", item);
+      }
+    }
+    to = std::move(values);
+    return std::nullopt;
+  };
+  return {std::move(name), "a list of at most 1000 absolute paths", read,
+          [&to] { return to.empty() ? std::string("none") : joined(to, ", "); }};
+}
+
 bool is_any(std::string_view /*word*/) {
   return true;
 }
 
-// A mapping of texts to texts; each name on its left side must pass `fits`.
+bool is_mig_card(std::string_view word) {
+  return mig_card(word) != nullptr;
+}
+
+// A mapping of texts to texts; each name on its left side must pass `fits`, on its right `suits`.
 ConfigKey pairs(std::string name, std::map<std::string, std::string>& to,
-                bool (*fits)(std::string_view), std::string allowed) {
-  const auto read = [&to, fits](const YAML::Node& node) -> Taken {
+                bool (*fits)(std::string_view), std::string allowed,
+                bool (*suits)(std::string_view) = is_any) {
+  const auto read = [&to, fits, suits](const YAML::Node& node) -> Taken {
     if (!node.IsMap()) return Complaint{"no mapping stands here"};
     if (node.size() > kMaxListItems)
       return Complaint{std::to_string(node.size()) + " are too many"};
@@ -260,6 +288,9 @@ ConfigKey pairs(std::string name, std::map<std::string, std::string>& to,
       if (!fits(left)) return complain(printable(left) + " is not known", entry.first);
       if (Taken complaint = read_text(entry.second, kMaxTextBytes, right)) {
         return complain(printable(left) + ": " + complaint->what, entry.first);
+      }
+      if (!suits(right)) {
+        return complain(printable(left) + ": " + printable(right) + " is not known", entry.second);
       }
       if (!values.emplace(left, right).second) {
         return complain(printable(left) + " stands here twice", entry.first);
@@ -309,7 +340,10 @@ std::vector<ConfigKey> config_keys(Config& config) {
       whole("ledger.keep_days", config.ledger.keep_days, 1, 36'500),
       choice("mig.mode", config.mig.mode, kMigModes),
       decimal("mig.headroom", config.mig.headroom, 0, 0.9),
-      pairs("mig.partitions", config.mig.partitions, is_any, "partition: GPU model"),
+      decimal("mig.context_mib", config.mig.context_mib, 0, 100'000),
+      folders("mig.model_dirs", config.mig.model_dirs),
+      pairs("mig.partitions", config.mig.partitions, is_any,
+            "partition: one of " + mig_card_names(), is_mig_card),
       pairs("mig.types", config.mig.types, is_mig_profile, "MIG profile (1g.5gb): GRES type"),
   };
 }

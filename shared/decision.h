@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "shared/model_need.h"
 #include "shared/prediction.h"
 
 namespace auspex {
@@ -36,6 +37,32 @@ inline constexpr size_t kModeCount = 6, kWhyCount = static_cast<size_t>(Why::kMo
 std::string_view why_name(Why why);
 std::optional<Why> why_named(std::string_view name);
 
+// What becomes of the GPU that a job with a model asks for. The first that applies wins.
+enum class MigWhy : uint8_t {
+  kNoModel,       // no model is named, or the job is left alone
+  kOff,           // mig.mode
+  kNoCard,        // the partition's cards are not in mig.partitions, or of several kinds
+  kNotOneGpu,     // none is asked for, or several
+  kTyped,         // the user has chosen
+  kNotRead,       // nothing is known of the model yet
+  kRefused,       // it cannot be read
+  kTypesUnknown,  // which slices the partition has
+  kNoSlice,       // of those none is large enough
+  kAdvised,
+  kApplied,
+};
+inline constexpr size_t kMigWhyCount = static_cast<size_t>(MigWhy::kApplied) + 1;
+std::string_view mig_why_name(MigWhy why);
+
+struct MigAdvice {
+  MigWhy why = MigWhy::kNoModel;
+  std::optional<ModelNeed> need;
+  std::string profile;  // "2g.10gb"; empty: none
+  std::string type;     // what the site calls it
+
+  bool operator==(const MigAdvice&) const = default;
+};
+
 // Applied by the plugin after checking; an empty optional leaves the field as it is.
 struct Edits {
   std::optional<uint32_t> time_limit_min, time_min_min;
@@ -57,6 +84,7 @@ struct Decision {
       proposed_min;           // what the quantile says, also where the mode applies nothing
   double quantile_level = 0;  // 1 - risk of the matching rule
   std::optional<Prediction> prediction;
+  MigAdvice mig;
   Edits edits;
 
   bool changed() const { return applied_min != asked_min; }

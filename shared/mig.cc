@@ -67,18 +67,28 @@ std::string mig_card_names() {
 std::vector<MigSlice> mig_slices(const MigCard& card) {
   std::vector<MigSlice> slices;
   for (const MigProfile& profile : card.profiles) {
-    slices.push_back({std::string(profile.name), profile.compute, profile.usable_gib * 1024});
+    slices.push_back({std::string(profile.name), profile.compute, profile.usable_gib * 1024, 0});
+  }
+  return slices;
+}
+
+std::vector<MigSlice> mig_slices(const MigCard& card, std::span<const double> step_ms) {
+  std::vector<MigSlice> slices = mig_slices(card);
+  for (size_t i = 0; i < std::min(slices.size(), step_ms.size()); ++i) {
+    slices[i].step_ms = step_ms[i];
   }
   return slices;
 }
 
 const MigSlice* smallest_fit(std::span<const MigSlice> slices, const MigNeed& need) {
+  // A step that takes less than this of the time is worth more compute. Source: our choice.
+  constexpr double kNoticeable = 0.9;
   const MigSlice* best = nullptr;
   for (const MigSlice& slice : slices) {
-    const bool fits = need.memory_mib * (1 + need.headroom) <= slice.usable_mib;
-    if (!fits || slice.compute < need.least_compute) continue;
-    const auto size = [](const MigSlice& s) { return std::pair(s.usable_mib, s.compute); };
-    if (!best || size(slice) < size(*best)) best = &slice;
+    if (need.memory_mib * (1 + need.headroom) > slice.usable_mib) continue;
+    const bool faster = best != nullptr && slice.usable_mib <= best->usable_mib &&
+                        slice.step_ms < kNoticeable * best->step_ms;
+    if (best == nullptr || faster) best = &slice;
   }
   return best;
 }

@@ -37,16 +37,19 @@ struct MigSlice {
   std::string name;
   uint32_t compute = 0;
   double usable_mib = 0;
+  double step_ms = 0;  // of the model in question; 0: not known
 };
 std::vector<MigSlice> mig_slices(const MigCard& card);
+// step_ms: of each of them.
+std::vector<MigSlice> mig_slices(const MigCard& card, std::span<const double> step_ms);
 
 struct MigNeed {
   double memory_mib = 0;
-  double headroom = 0;         // 0.10: a tenth more than that
-  uint32_t least_compute = 0;  // 0: whatever the memory asks for
+  double headroom = 0;  // 0.10: a tenth more than that
 };
 
-// The smallest slice, in memory and then in compute, that fits. nullptr: none does.
+// The smallest slice in memory that fits, and of equal memory the least compute that is not
+// noticeably slower. Ascending in memory, then in compute. nullptr: none fits.
 const MigSlice* smallest_fit(std::span<const MigSlice> slices, const MigNeed& need);
 
 // Equation 2 of DIPPM (Maelstrom D3.5) for the A100 with 40 GB: by the names' gigabytes, with

@@ -8,6 +8,7 @@
 
 #include "shared/audit.h"
 #include "shared/message.h"
+#include "shared/mig_advice.h"
 #include "shared/units.h"
 
 namespace auspex {
@@ -190,8 +191,10 @@ std::optional<Why> why_named(std::string_view name) {
   return std::nullopt;
 }
 
-Decision decide(const Submission& submission, const Prediction* prediction, const Config& config,
-                const Site& site) {
+namespace {
+
+Decision decide_limit(const Submission& submission, const Prediction* prediction,
+                      const Config& config, const Site& site) {
   Decision d;
   const Choice choice = choose(submission, config, site);
   d.mode = choice.mode;
@@ -223,6 +226,15 @@ Decision decide(const Submission& submission, const Prediction* prediction, cons
     d.mode = Mode::kAdvise;
   }
   if (d.mode != Mode::kObserve) edit(d, config);
+  return d;
+}
+
+}  // namespace
+
+Decision decide(const Submission& submission, const Prediction* prediction, const Config& config,
+                const Site& site, const ModelAnswer* answer) {
+  Decision d = decide_limit(submission, prediction, config, site);
+  if (d.mode != Mode::kOff) advise_slice(submission, answer, config, site, d);
   return d;
 }
 

@@ -17,6 +17,21 @@ std::vector<std::string_view> split_list(std::string_view text) {
   return words;
 }
 
+std::vector<std::string> gpu_types_of(std::string_view gres) {
+  std::vector<std::string> types;
+  constexpr std::string_view kName = "gpu:";
+  for (std::string_view entry : split_list(gres)) {
+    if (!entry.starts_with(kName)) continue;
+    entry.remove_prefix(kName.size());
+    const std::string type(entry.substr(0, entry.find_first_of(":(")));
+    const bool number = type.find_first_not_of("0123456789") == std::string::npos;
+    if (!number && std::find(types.begin(), types.end(), type) == types.end()) {
+      types.push_back(type);
+    }
+  }
+  return types;
+}
+
 std::vector<std::string_view> partition_names(const Site& site, std::string_view asked) {
   if (!asked.empty()) return split_list(asked);
   for (const Partition& partition : site.partitions) {

@@ -15,6 +15,7 @@ struct Partition {
   uint32_t max_min = 0;                      // kUnlimitedMin: none
   std::optional<uint32_t> default_min = {};  // what a job gets that asks for no limit
   bool is_default = false;                   // where a job goes that asks for no partition
+  std::vector<std::string> gpu_types = {};   // GRES types of its nodes' GPUs
 
   bool operator==(const Partition&) const = default;
 };
@@ -38,6 +39,9 @@ struct Site {
 
   bool operator==(const Site&) const = default;
 };
+
+// Of a node's GRES, "gpu:1g.5gb:4(S:0),gpu:a100:2,nic:1": the GPUs' types, each once.
+std::vector<std::string> gpu_types_of(std::string_view gres);
 
 // The words of a list with commas.
 std::vector<std::string_view> split_list(std::string_view text);

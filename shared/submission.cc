@@ -84,13 +84,33 @@ double array_tasks(std::string_view array) {
   return std::max(tasks, 1.0);
 }
 
+struct TextDirective {
+  std::string_view word, variable;
+  std::string Directives::*to;
+};
+constexpr TextDirective kTextDirectives[] = {
+    {"model=", "AUSPEX_MODEL=", &Directives::model},
+    {"input=", "AUSPEX_INPUT=", &Directives::input},
+    {"mode=", "AUSPEX_MODE=", &Directives::mode},
+    {"format=", "AUSPEX_FORMAT=", &Directives::format},
+    {"optimizer=", "AUSPEX_OPTIMIZER=", &Directives::optimizer}};
+
 void read_word(std::string_view word, Directives& out) {
-  if (word == "off") {
-    out.off = true;
-  } else if (word.starts_with("model=")) {
-    out.model = word.substr(6);
-  } else if (word.starts_with("batch=")) {
+  if (word == "off") out.off = true;
+  if (word.starts_with("batch=")) {
     if (const auto batch = to_number(word.substr(6))) out.batch = *batch;
+  }
+  for (const TextDirective& text : kTextDirectives) {
+    if (word.starts_with(text.word)) out.*text.to = word.substr(text.word.size());
+  }
+}
+
+void read_variable(std::string_view variable, Directives& out) {
+  if (variable.starts_with("AUSPEX_BATCH=")) {
+    if (const auto batch = to_number(variable.substr(13))) out.batch = *batch;
+  }
+  for (const TextDirective& text : kTextDirectives) {
+    if (variable.starts_with(text.variable)) out.*text.to = variable.substr(text.variable.size());
   }
 }
 
@@ -143,10 +163,8 @@ Directives directives_of(const Submission& submission) {
     const std::string_view text = variable;
     if (text.starts_with("AUSPEX=")) {
       read_line(text.substr(7), out);
-    } else if (text.starts_with("AUSPEX_MODEL=")) {
-      out.model = text.substr(13);
-    } else if (text.starts_with("AUSPEX_BATCH=")) {
-      if (const auto batch = to_number(text.substr(13))) out.batch = *batch;
+    } else {
+      read_variable(text, out);
     }
   }
   return out;

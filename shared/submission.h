@@ -60,8 +60,10 @@ Resources requested_resources(const Submission& submission);
 // `#AUSPEX ...` lines of the script's head and AUSPEX* of the environment; the environment wins.
 struct Directives {
   bool off = false;
-  std::string model;              // model=resnet50.onnx
-  std::optional<uint32_t> batch;  // batch=32
+  std::string model;                    // model=resnet50.onnx
+  std::optional<uint32_t> batch;        // batch=32
+  std::string input;                    // input=3x224x224
+  std::string mode, format, optimizer;  // mode=training format=fp32 optimizer=adam
 };
 
 // Lines are looked at from the top to the first line that is neither blank nor a comment, as

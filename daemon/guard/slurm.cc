@@ -27,6 +27,7 @@ using Partitions = std::unique_ptr<partition_info_msg_t,
                                    Freed<partition_info_msg_t, slurm_free_partition_info_msg>>;
 using Reservations =
     std::unique_ptr<reserve_info_msg_t, Freed<reserve_info_msg_t, slurm_free_reservation_info_msg>>;
+using Nodes = std::unique_ptr<node_info_msg_t, Freed<node_info_msg_t, slurm_free_node_info_msg>>;
 using Jobs = std::unique_ptr<job_info_msg_t, Freed<job_info_msg_t, slurm_free_job_info_msg>>;
 
 // What the protocol carries; see ipc/protocol.h.
@@ -86,6 +87,26 @@ bool overlap(const int32_t* a, const int32_t* b) {
     }
   }
   return false;
+}
+
+// Of the nodes at these places; with more than are left, none is told: a type that is not known
+// to be there is not asked for.
+std::vector<std::string> gpu_types_in(const int32_t* places, const node_info_msg_t& nodes,
+                                      size_t& left) {
+  std::vector<std::string> types;
+  for (const int32_t* range = places; range != nullptr && *range >= 0; range += 2) {
+    for (int32_t i = range[0]; i <= range[1] && i < static_cast<int32_t>(nodes.record_count); ++i) {
+      const char* gres = nodes.node_array[i].gres;
+      for (std::string& type : gpu_types_of(gres == nullptr ? "" : gres)) {
+        if (std::find(types.begin(), types.end(), type) == types.end()) {
+          types.push_back(std::move(type));
+        }
+      }
+    }
+  }
+  if (types.size() > left) return {};
+  left -= types.size();
+  return types;
 }
 
 bool blocks(const reserve_info_t& reservation, time_t now) {
@@ -220,6 +241,7 @@ struct Slurm::Loaded {
   Conf conf;
   Partitions partitions;
   Reservations reservations;
+  Nodes nodes;
   time_t jobs_update = 0;
 };
 
@@ -252,7 +274,12 @@ Result<Site> Slurm::site() {
   };
   if (!refresh(loaded_->partitions, load_partitions)) return not_answered("partitions");
   if (!refresh(loaded_->reservations, slurm_load_reservations)) return not_answered("reservations");
+  const auto load_nodes = [](time_t since, node_info_msg_t** to) {
+    return slurm_load_node(since, to, SHOW_ALL);
+  };
+  if (!refresh(loaded_->nodes, load_nodes)) return not_answered("nodes");
 
+  size_t types_left = ipc::kMaxGpuTypes;
   Site site;
   site.slurm_version = version_number(loaded_->conf->version);
   site.soft_limits = holds_word(loaded_->conf->sched_params, "time_min_as_soft_limit");
@@ -265,7 +292,8 @@ Result<Site> Slurm::site() {
     }
     site.partitions.push_back({text(partition.name), partition.max_time,
                                given(partition.default_time),
-                               (partition.flags & PART_FLAG_DEFAULT) != 0});
+                               (partition.flags & PART_FLAG_DEFAULT) != 0,
+                               gpu_types_in(partition.node_inx, *loaded_->nodes, types_left)});
     std::optional<time_t> first;  // one that comes later matters when this one has begun
     for (uint32_t j = 0; j < loaded_->reservations->record_count; ++j) {
       const reserve_info_t& reservation = loaded_->reservations->reservation_array[j];

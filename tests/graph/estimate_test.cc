@@ -221,18 +221,21 @@ TEST(Estimate, KnowsHowMuchItDoesNotKnow) {
 }
 
 TEST(Mig, TheSmallestSliceThatFits) {
-  const auto slices = mig_slices(*mig_card("a100-40gb"));
-  const auto fit = [&](double mib, uint32_t compute = 0) -> std::string {
-    const MigSlice* slice = smallest_fit(slices, {mib, 0.10, compute});
+  const auto fit = [](double mib, std::vector<double> step_ms) -> std::string {
+    const auto slices = mig_slices(*mig_card("a100-40gb"), step_ms);
+    const MigSlice* slice = smallest_fit(slices, {mib, 0.10});
     return slice ? slice->name : "none";
   };
-  EXPECT_EQ(fit(4.75 * 1024 / 1.1 - 1), "1g.5gb");
-  EXPECT_EQ(fit(4.75 * 1024 / 1.1 + 1), "1g.10gb");
-  EXPECT_EQ(fit(4.75 * 1024 / 1.1 + 1, 2), "2g.10gb");
-  EXPECT_EQ(fit(17'000), "3g.20gb");
-  EXPECT_EQ(fit(17'000, 4), "4g.20gb");
-  EXPECT_EQ(fit(30'000), "7g.40gb");
-  EXPECT_EQ(fit(40'000), "none");
+  const std::vector<double> launches = {10, 10, 10, 10, 10, 10},
+                            computing = {70, 70, 35, 23, 18, 10};
+  EXPECT_EQ(fit(4.75 * 1024 / 1.1 - 1, launches), "1g.5gb");
+  EXPECT_EQ(fit(4.75 * 1024 / 1.1 - 1, computing), "1g.5gb");
+  EXPECT_EQ(fit(4.75 * 1024 / 1.1 + 1, launches), "1g.10gb");
+  EXPECT_EQ(fit(4.75 * 1024 / 1.1 + 1, computing), "2g.10gb");
+  EXPECT_EQ(fit(17'000, launches), "3g.20gb");
+  EXPECT_EQ(fit(17'000, computing), "4g.20gb");
+  EXPECT_EQ(fit(30'000, launches), "7g.40gb");
+  EXPECT_EQ(fit(40'000, computing), "none");
 }
 
 TEST(Mig, EquationTwoOfThePaperWithItsGapsClosed) {

@@ -38,6 +38,7 @@ TEST(ProtocolMd, ShowsTheConstantsOfTheCode) {
                                                 {"kMaxVariables", kMaxVariables},
                                                 {"kMaxJobEvents", kMaxJobEvents},
                                                 {"kMaxPartitions", kMaxPartitions},
+                                                {"kMaxGpuTypes", kMaxGpuTypes},
                                                 {"kMaxBlockages", kMaxBlockages},
                                                 {"kMaxChanges", kMaxChanges},
                                                 {"kMaxTimeS", kMaxTimeS},

@@ -12,7 +12,8 @@ GuardReport full_report() {
   report.fault = "slurmctld does not answer";
   report.site = Site{.slurm_version = 0x160508,
                      .soft_limits = true,
-                     .partitions = {{"cpu", 2880, 60, true}, {"gpu", 600, std::nullopt, false}},
+                     .partitions = {{"cpu", 2880, 60, true},
+                                    {"gpu", 600, std::nullopt, false, {"1g.5gb", "a100"}}},
                      .blockages = {{"gpu", 1'800'000'000}},
                      .guard_fault = std::nullopt};
   report.jobs = 1;
@@ -85,6 +86,16 @@ TEST(SiteCodec, RefusesAReportThatCannotBe) {
             "2 partitions, 513 blockages: too many");
   EXPECT_EQ(refusal([](Site& s) { s.partitions[0].name.assign(kMaxNameBytes + 1, 'x'); }),
             "a partition's name of 257 bytes");
+  const std::vector<std::string> types(kMaxGpuTypes / 2, "a100");
+  EXPECT_EQ(
+      refusal([&](Site& s) { s.partitions[0].gpu_types = s.partitions[1].gpu_types = types; }), "");
+  EXPECT_EQ(refusal([&](Site& s) {
+              s.partitions[0].gpu_types = s.partitions[1].gpu_types = types;
+              s.partitions[1].gpu_types.push_back("h100");
+            }),
+            "more than 512 GPU types");
+  EXPECT_EQ(refusal([](Site& s) { s.partitions[0].gpu_types = {std::string(257, 'x')}; }),
+            "a GPU type of 257 bytes");
   EXPECT_EQ(refusal([](Site& s) { s.blockages[0].start_s = -1; }), "blockage time is out of range");
 }
 

@@ -53,9 +53,8 @@ TEST(Audit, IsFoundBehindWhatStoodThere) {
 }
 
 TEST(Audit, SurvivesWhatOthersGlueToIt) {
-  for (const std::string tail :
-       {";ticket", ",ticket=7", "|x", "\nnote", " why=mine steps=9", " auspex:1 was here",
-        " auspex:1 asked=x applied=3 mode=hard"}) {
+  for (const std::string tail : {";ticket", ",ticket=7", "|x", "\nnote", " why=mine steps=9",
+                                 " auspex:1 was here", " auspex:1 asked=x applied=3 mode=hard"}) {
     EXPECT_EQ(find_audit(kText + tail), audit()) << tail;
     EXPECT_EQ(find_audit("lua;" + kText + tail), audit()) << tail;
     EXPECT_EQ(with_audit(kText + tail, audit()), kText + tail);

@@ -78,6 +78,8 @@ rules:
 mig:
   mode: apply
   headroom: 0
+  context_mib: 700.5
+  model_dirs: [/home, /scratch]
   partitions: {gpu: a100-40gb}
   types: {1g.5gb: small, 1g.10gb+me: media}
 )");
@@ -121,6 +123,8 @@ mig:
   EXPECT_EQ(c.rules[2].mode, Mode::kSoft);
   EXPECT_EQ(c.mig.mode, MigMode::kApply);
   EXPECT_EQ(c.mig.headroom, 0);
+  EXPECT_EQ(c.mig.context_mib, 700.5);
+  EXPECT_THAT(c.mig.model_dirs, testing::ElementsAre("/home", "/scratch"));
   EXPECT_EQ(c.mig.partitions.at("gpu"), "a100-40gb");
   EXPECT_EQ(c.mig.types.at("1g.10gb+me"), "media");
 
@@ -255,7 +259,17 @@ constexpr Mistake kMistakes[] = {
     {"mig: {types: {1g.5gb: }}",
      "f.yaml:1: mig.types: 1g.5gb: nothing stands here; allowed: MIG profile (1g.5gb): GRES type"},
     {"mig: {partitions: [gpu]}",
-     "f.yaml:1: mig.partitions: no mapping stands here; allowed: partition: GPU model"},
+     "f.yaml:1: mig.partitions: no mapping stands here; allowed: partition: one of a100-40gb "
+     "a100-80gb a30-24gb h100-80gb h100-94gb gh200-96gb h200-141gb b200-180gb rtx-pro-6000-96gb"},
+    {"mig:\n  partitions:\n    gpu: a100",
+     "f.yaml:3: mig.partitions: gpu: a100 is not known; allowed: partition: one of a100-40gb "
+     "a100-80gb a30-24gb h100-80gb h100-94gb gh200-96gb h200-141gb b200-180gb rtx-pro-6000-96gb"},
+    {"mig: {model_dirs: /home}",
+     "f.yaml:1: mig.model_dirs: no list stands here; allowed: a list of at most 1000 absolute "
+     "paths"},
+    {"mig:\n  model_dirs:\n    - /a\n    - b",
+     "f.yaml:4: mig.model_dirs: b is not an absolute path; allowed: a list of at most 1000 "
+     "absolute paths"},
 };
 
 TEST(ConfigYaml, NamesFileLineKeyValueAndWhatIsAllowed) {

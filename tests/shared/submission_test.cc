@@ -147,14 +147,26 @@ TEST(Directives, NameAModelAndABatch) {
   EXPECT_FALSE(of_script("#AUSPEX batch=3x\n").batch);
 }
 
+TEST(Directives, SayHowAModelIsRun) {
+  const Directives d = of_script(
+      "#AUSPEX model=net.onnx input=3x224x224\n#AUSPEX mode=training\tformat=half optimizer=sgd\n");
+  EXPECT_EQ(d.input, "3x224x224");
+  EXPECT_EQ(d.mode, "training");
+  EXPECT_EQ(d.format, "half");
+  EXPECT_EQ(d.optimizer, "sgd");
+}
+
 TEST(Directives, TheEnvironmentWins) {
   Submission s;
   s.script = "#AUSPEX model=a batch=1\n";
-  s.environment = {"AUSPEX=off", "AUSPEX_MODEL=b", "AUSPEX_BATCH=2", "AUSPEX_", "AUSPEX_X=1"};
+  s.environment = {"AUSPEX=off",    "AUSPEX_MODEL=b",     "AUSPEX_BATCH=2",
+                   "AUSPEX_INPUT=", "AUSPEX_FORMAT=half", "AUSPEX_MODE=graph",
+                   "AUSPEX_",       "AUSPEX_X=1",         "AUSPEX_OPTIMIZER=adam"};
   const Directives d = directives_of(s);
   EXPECT_TRUE(d.off);
   EXPECT_EQ(d.model, "b");
   EXPECT_EQ(d.batch, 2U);
+  EXPECT_EQ(d.input + d.format + d.mode + d.optimizer, "halfgraphadam");
 }
 
 }  // namespace

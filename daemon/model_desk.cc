@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/model_desk.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+extern char** environ;
+
+namespace auspex {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kTheirs = 3;  // the file descriptor on which the program answers
+constexpr size_t kMostEntries = 4096;
+constexpr auto kAskAgain = 60s;    // what was asked and never answered
+constexpr auto kRefusedFor = 10s;  // what could not be read may be mended by now
+constexpr auto kHangs = 5s;        // a check that is not answered for so long
+constexpr auto kPause = 5s;        // between two starts
+constexpr size_t kMostLeaving = 4;
+
+std::string program_beside_ours() {
+  std::error_code unknown;
+  const auto ours = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  return (ours.parent_path() / "auspex-models").string();
+}
+
+}  // namespace
+
+ModelDesk::ModelDesk(const Config::Mig& mig)
+    : mig_(mig),
+      program_(program_beside_ours()),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
+  const itimerspec every_second = {{1, 0}, {1, 0}};
+  ::timerfd_settime(timer_.get(), 0, &every_second, nullptr);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), &event);
+  start();
+}
+
+ModelDesk::~ModelDesk() {
+  stop();
+  for (const pid_t pid : leaving_) ::waitpid(pid, nullptr, WNOHANG);
+}
+
+void ModelDesk::use(const Config::Mig& mig) {
+  if (mig == mig_) return;
+  mig_ = mig;
+  stop();
+  entries_.clear();
+  start();
+}
+
+void ModelDesk::start() {
+  if (mig_.model_dirs.empty() || mig_.mode == MigMode::kOff) return;
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return;
+  FileDescriptor ours(ends[0]), theirs(ends[1]);
+  std::vector<char*> arguments = {program_.data()};
+  for (std::string& folder : mig_.model_dirs) arguments.push_back(folder.data());
+  arguments.push_back(nullptr);
+
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_adddup2(&files, theirs.get(), kTheirs);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  const int failure =
+      ::posix_spawn(&pid_, program_.c_str(), &files, &attributes, arguments.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&files);
+  start_at_ = Clock::now() + kPause;
+  if (failure != 0) {
+    pid_ = 0;
+    const std::string why = program_ + ": " + std::strerror(failure);
+    if (std::exchange(told_, why) != why) spdlog::warn("models: {}; none is read", why);
+    return;
+  }
+  socket_ = std::move(ours);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket_.get(), &event);
+}
+
+void ModelDesk::stop() {
+  socket_ = FileDescriptor();
+  asked_.clear();
+  unanswered_since_ = {};
+  if (pid_ == 0) return;
+  ::kill(pid_, SIGKILL);  // it holds nothing that is not read again
+  leaving_.push_back(std::exchange(pid_, 0));
+  reap();
+}
+
+void ModelDesk::restart(const std::string& why) {
+  ++restarts_;
+  if (std::exchange(told_, why) != why) spdlog::warn("models: {}", why);
+  stop();
+}
+
+// One that waits for a file system that hangs is gone when that comes back.
+void ModelDesk::reap() {
+  std::erase_if(leaving_, [](pid_t pid) { return ::waitpid(pid, nullptr, WNOHANG) != 0; });
+}
+
+void ModelDesk::look_after() {
+  uint64_t seconds = 0;
+  (void)!::read(timer_.get(), &seconds, sizeof(seconds));
+  while (auto reply = receive()) take(std::move(*reply));
+  reap();
+  const auto now = Clock::now();
+  if (pid_ != 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) {
+    pid_ = 0;
+    restart("the program that reads them ended; it is started again");
+  }
+  if (unanswered_since_ != Clock::time_point{} && now - unanswered_since_ > kHangs) {
+    restart("a file system hangs; the program that reads them is started again");
+  }
+  if (pid_ == 0 && now >= start_at_ && leaving_.size() < kMostLeaving) start();
+}
+
+bool ModelDesk::send(const ModelQuestion& question) {
+  const auto bytes = encode(question);
+  return bytes && socket_.get() >= 0 &&
+         ::send(socket_.get(), bytes->data(), bytes->size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+}
+
+std::optional<ModelReply> ModelDesk::receive() {
+  if (socket_.get() < 0) return std::nullopt;
+  char bytes[kMaxQuestionBytes];
+  const ssize_t size = ::recv(socket_.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+  if (size == 0) socket_ = FileDescriptor();  // it ended; who it was is seen by look_after()
+  if (size <= 0) return std::nullopt;
+  return decode_reply({bytes, static_cast<size_t>(size)});
+}
+
+void ModelDesk::take(ModelReply reply) {
+  unanswered_since_ = {};
+  const auto asked = asked_.find(reply.id);
+  if (asked == asked_.end()) return;  // a check that came too late
+  const auto found = entries_.find(asked->second);
+  asked_.erase(asked);
+  if (found == entries_.end()) return;
+  Entry& entry = found->second;
+  entry.state = State::kKnown;
+  entry.at = Clock::now();
+  entry.identity = reply.identity;
+  entry.answer = std::move(reply.answer);
+}
+
+// Whoever was not asked for longest goes.
+void ModelDesk::make_room() {
+  if (entries_.size() < kMostEntries) return;
+  entries_.erase(
+      std::min_element(entries_.begin(), entries_.end(),
+                       [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+}
+
+void ModelDesk::ask(ModelQuestion question, const std::string& key) {
+  question.kind = QuestionKind::kRead;
+  question.id = next_id_++;
+  if (!send(question)) return;
+  make_room();
+  Entry& entry = entries_[key];
+  entry = {};
+  entry.at = entry.used = Clock::now();
+  asked_[question.id] = key;
+}
+
+bool ModelDesk::is_still(ModelQuestion question, const Entry& entry,
+                         std::chrono::microseconds patience) {
+  question.kind = QuestionKind::kCheck;
+  question.id = next_id_++;
+  question.identity = entry.identity;
+  const auto until = Clock::now() + patience;
+  if (!send(question)) return false;
+  if (unanswered_since_ == Clock::time_point{}) unanswered_since_ = Clock::now();
+  while (socket_.get() >= 0) {
+    const auto left = std::max(until - Clock::now(), Clock::duration::zero());
+    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
+    const timespec wait = {0, ns};
+    pollfd watched = {socket_.get(), POLLIN, 0};
+    if (::ppoll(&watched, 1, &wait, nullptr) <= 0) {
+      ++late_;
+      return false;
+    }
+    auto reply = receive();
+    if (!reply) continue;
+    if (reply->id == question.id) {
+      unanswered_since_ = {};
+      return reply->same;
+    }
+    take(std::move(*reply));
+  }
+  return false;
+}
+
+const ModelAnswer* ModelDesk::look_up(uint32_t uid, uint32_t gid, const ModelRun& run,
+                                      std::chrono::microseconds patience) {
+  ModelQuestion question;
+  question.uid = uid;
+  question.gid = gid;
+  question.run = run;
+  const auto key = encode(question);
+  if (!key || socket_.get() < 0) return nullptr;
+  const auto now = Clock::now();
+  const auto found = entries_.find(*key);
+  const bool forgotten = found != entries_.end() && found->second.state == State::kAsked &&
+                         now - found->second.at > kAskAgain;
+  if (found == entries_.end() || forgotten) {
+    ask(question, *key);
+    return nullptr;
+  }
+  Entry& entry = found->second;
+  entry.used = now;
+  if (entry.state == State::kAsked) return nullptr;
+  const bool refused = !entry.answer.need;
+  // The check may take in what was asked before: references to entries stay, this one's included.
+  if (refused ? now - entry.at < kRefusedFor : is_still(question, entry, patience)) {
+    ++given_;
+    return &entry.answer;
+  }
+  if (refused || unanswered_since_ == Clock::time_point{}) ask(question, *key);
+  return nullptr;
+}
+
+nlohmann::json ModelDesk::status() const {
+  if (mig_.model_dirs.empty()) return nullptr;
+  return {{"reads", socket_.get() >= 0},
+          {"known", entries_.size()},
+          {"asked", asked_.size()},
+          {"given", given_},
+          {"late", late_},
+          {"restarts", restarts_}};
+}
+
+}  // namespace auspex
