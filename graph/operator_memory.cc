@@ -20,6 +20,7 @@ Saved saved_by(Operator op) {
     case Operator::kHardSwish:
     case Operator::kHardSigmoid:
     case Operator::kClip:
+    case Operator::kLeakyRelu:
     case Operator::kOtherActivation:
     case Operator::kOtherElementwise:
     case Operator::kMultiply:
@@ -37,7 +38,6 @@ Saved saved_by(Operator op) {
     case Operator::kDropout:
       return {false, false, 1};
     case Operator::kRelu:
-    case Operator::kLeakyRelu:
     case Operator::kSigmoid:
     case Operator::kTanh:
     case Operator::kSoftmax:
