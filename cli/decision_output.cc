@@ -56,6 +56,7 @@ Gres gres_of(const Submission& s, const Edits& e) {
 json dippm_json(const MigAdvice& mig) {
   if (!mig.need) return nullptr;
   return {{"memory_mib", to_cents(mig.need->memory_mib)},
+          {"memory_upper_mib", to_cents(mig.need->memory_upper_mib)},
           {"latency_ms", to_cents(mig.need->latency_ms)},
           {"energy_j", to_cents(mig.need->energy_j)},
           {"mig_profile", mig.profile.empty() ? json() : json(mig.profile)}};
@@ -91,8 +92,9 @@ const char* explain(MigWhy why) {
 
 std::string need_text(const MigAdvice& mig) {
   char text[160];
-  std::snprintf(text, sizeof text, "%.0f MiB, a step takes %.2f ms and %.2f J on a whole card",
-                mig.need->memory_mib, mig.need->latency_ms, mig.need->energy_j);
+  std::snprintf(
+      text, sizeof text, "%.0f MiB, at most %.0f; a step takes %.2f ms and %.2f J on a whole card",
+      mig.need->memory_mib, mig.need->memory_upper_mib, mig.need->latency_ms, mig.need->energy_j);
   return text;
 }
 

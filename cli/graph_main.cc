@@ -22,7 +22,7 @@ namespace auspex::cli {
 namespace {
 
 struct Options {
-  std::string file, gpu = "a100-40gb", input, mode = "inference", format = "fp32",
+  std::string file, gpu = "a100-40gb", input, mode = "inference", format = "tf32",
                     optimizer = "adam", rule = "fit";
   uint64_t batch = 1;
   double context_mib = kContextMib, headroom = 0.10;
@@ -40,7 +40,10 @@ void declare(CLI::App& app, Options& o) {
                  "inference, graph (what gradients need is kept) or training (one step)")
       ->check(CLI::IsMember(std::vector<std::string>(kRunModeNames.begin(), kRunModeNames.end())))
       ->capture_default_str();
-  app.add_option("--format", o.format, "fp32, tf32 or half (FP16, BF16)")
+  app.add_option(
+         "--format", o.format,
+         "tf32 (FP32, products on tensor cores, as PyTorch has it for convolutions), fp32 or "
+         "half (FP16, BF16)")
       ->check(CLI::IsMember(
           std::vector<std::string>(kNumberFormatNames.begin(), kNumberFormatNames.end())))
       ->capture_default_str();

@@ -73,7 +73,8 @@ std::optional<std::string> profile_of(const GraphReport& report) {
   }
   const std::vector<MigSlice> slices =
       mig_slices(*card, slice_latencies_ms(report.graph, report.gpu, report.config));
-  const MigSlice* slice = smallest_fit(slices, {report.estimate.memory_mib, report.headroom});
+  const MigSlice* slice = smallest_fit(
+      slices, {report.estimate.memory_mib, report.headroom, report.estimate.memory_upper_mib});
   return slice ? std::optional(slice->name) : std::nullopt;
 }
 
@@ -87,6 +88,7 @@ json graph_json(const GraphReport& report, bool tasks) {
     latencies[std::string(mig_card(report.gpu.mig_card)->profiles[i].name)] = slices[i];
   }
   json out = {{"memory_mib", report.estimate.memory_mib},
+              {"memory_upper_mib", report.estimate.memory_upper_mib},
               {"latency_ms", report.estimate.latency_ms},
               {"energy_j", report.estimate.energy_j},
               {"mig_profile", profile ? json(*profile) : json(nullptr)},
@@ -120,6 +122,7 @@ void print_graph(const GraphReport& report) {
       {"memory",
        text("%.0f MiB: weights %.0f, all tensors at most %.0f, context %.0f", estimate.memory_mib,
             mib(estimate.tensors.weights), mib(estimate.tensors.most), report.context_mib)},
+      {"upper", text("%.0f MiB, that one of a hundred goes beyond", estimate.memory_upper_mib)},
       {"latency", text("%.2f ms", estimate.latency_ms)},
       {"energy", text("%.2f J", estimate.energy_j)},
   };

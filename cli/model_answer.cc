@@ -61,7 +61,8 @@ ModelAnswer model_answer(const ModelRun& run, const Config::Mig& mig) {
   const auto said = nlohmann::json::parse(*printed, nullptr, false);
   const MigCard* card = mig_card(run.card);
   if (!said.is_object() || card == nullptr) return refused("auspex-graph said no figures");
-  ModelNeed need = {said["memory_mib"], said["latency_ms"], said["energy_j"], {}};
+  ModelNeed need = {
+      said["memory_mib"], said["memory_upper_mib"], said["latency_ms"], said["energy_j"], {}};
   for (const MigSlice& slice : mig_slices(*card)) {
     need.slice_ms.push_back(said["slice_latency_ms"][slice.name]);
   }

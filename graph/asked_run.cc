@@ -64,7 +64,7 @@ Result<ModelNeed> model_need(int fd, const AskedRun& asked, double context_mib) 
   if (!graph) return graph.error();
   if (const auto why = no_answer(*graph)) return Error{*why};
   const Estimate said = estimate(*graph, *asked.gpu, asked.config, context_mib);
-  return ModelNeed{said.memory_mib, said.latency_ms, said.energy_j,
+  return ModelNeed{said.memory_mib, said.memory_upper_mib, said.latency_ms, said.energy_j,
                    slice_latencies_ms(*graph, *asked.gpu, asked.config)};
 }
 

@@ -21,7 +21,8 @@ namespace auspex {
 inline constexpr double kContextMib = 1450;
 
 struct Estimate {
-  double memory_mib = 0;  // that the process is seen to have: tensors and context
+  double memory_mib = 0;        // that the process is seen to have: tensors and context
+  double memory_upper_mib = 0;  // that one of a hundred goes beyond
   double latency_ms = 0;
   double energy_j = 0;
   MemoryUse tensors;

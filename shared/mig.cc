@@ -83,9 +83,10 @@ std::vector<MigSlice> mig_slices(const MigCard& card, std::span<const double> st
 const MigSlice* smallest_fit(std::span<const MigSlice> slices, const MigNeed& need) {
   // A step that takes less than this of the time is worth more compute. Source: our choice.
   constexpr double kNoticeable = 0.9;
+  const double least_mib = std::max(need.memory_mib * (1 + need.headroom), need.upper_mib);
   const MigSlice* best = nullptr;
   for (const MigSlice& slice : slices) {
-    if (need.memory_mib * (1 + need.headroom) > slice.usable_mib) continue;
+    if (least_mib > slice.usable_mib) continue;
     const bool faster = best != nullptr && slice.usable_mib <= best->usable_mib &&
                         slice.step_ms < kNoticeable * best->step_ms;
     if (best == nullptr || faster) best = &slice;

@@ -45,7 +45,8 @@ std::vector<MigSlice> mig_slices(const MigCard& card, std::span<const double> st
 
 struct MigNeed {
   double memory_mib = 0;
-  double headroom = 0;  // 0.10: a tenth more than that
+  double headroom = 0;   // 0.10: a tenth more than that
+  double upper_mib = 0;  // nor less than this
 };
 
 // The smallest slice in memory that fits, and of equal memory the least compute that is not

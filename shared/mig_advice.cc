@@ -116,7 +116,8 @@ std::optional<TypedSlice> choose(const MigCard& card, const ModelNeed& need, con
     return types == nullptr ? profile : type_of(profile, config, *types);
   };
   std::erase_if(slices, [&](const MigSlice& slice) { return type(slice.name).empty(); });
-  const MigSlice* best = smallest_fit(slices, {need.memory_mib, config.mig.headroom});
+  const MigSlice* best =
+      smallest_fit(slices, {need.memory_mib, config.mig.headroom, need.memory_upper_mib});
   if (best == nullptr) return std::nullopt;
   return TypedSlice{*best, type(best->name)};
 }
@@ -171,12 +172,13 @@ MigQuestion mig_question(const Submission& s, const Config& config, const Site& 
   const Resources resources = requested_resources(s);
   if (!resources.gpu_type.empty()) return {MigWhy::kTyped, {}};
   if (!asks_for_one_gpu(s, resources)) return {MigWhy::kNotOneGpu, {}};
-  // Training takes the most: who does not say is not surprised.
+  // Training takes the most: who does not say is not surprised. TF32 is what PyTorch lets
+  // convolutions in FP32 use.
   return {MigWhy::kNotRead, ModelRun{.path = absolute(directives.model, s.work_dir),
                                      .card = card,
                                      .input = directives.input,
                                      .mode = or_else(directives.mode, "training"),
-                                     .format = or_else(directives.format, "fp32"),
+                                     .format = or_else(directives.format, "tf32"),
                                      .optimizer = or_else(directives.optimizer, "adam"),
                                      .batch = directives.batch.value_or(1),
                                      .context_mib = config.mig.context_mib}};
@@ -201,7 +203,8 @@ void advise_slice(const Submission& s, const ModelAnswer* answer, const Config& 
     if (possible) d.mig.profile = possible->slice.name;
     return;
   }
-  const std::string needs = model + " needs about " + gib_text(need.memory_mib);
+  const std::string needs = model + " needs about " + gib_text(need.memory_mib) + ", at most " +
+                            gib_text(std::max(need.memory_mib, need.memory_upper_mib));
   const auto chosen = choose(*mig_card(question.run->card), need, config, &*types);
   if (!chosen) {
     d.mig.why = MigWhy::kNoSlice;
@@ -214,7 +217,7 @@ void advise_slice(const Submission& s, const ModelAnswer* answer, const Config& 
     const auto typed = with_type(s.*field.asked, chosen->type);
     if (!typed) continue;
     const std::string usable =
-        " of the " + gib_text(chosen->slice.usable_mib) + " of a " + chosen->slice.name;
+        ", of the " + gib_text(chosen->slice.usable_mib) + " of a " + chosen->slice.name;
     if (config.mig.mode == MigMode::kAdvise) {
       return say(d, needs + usable + ": --gres=gpu:" + chosen->type + ":1 would do");
     }

@@ -22,8 +22,9 @@ struct ModelRun {
 };
 
 struct ModelNeed {
-  double memory_mib = 0;  // the context included
-  double latency_ms = 0;  // of a step, on the whole card
+  double memory_mib = 0;        // the context included
+  double memory_upper_mib = 0;  // that one of a hundred goes beyond
+  double latency_ms = 0;        // of a step, on the whole card
   double energy_j = 0;
   std::vector<double> slice_ms;  // of a step, on each of mig_slices(card)
 

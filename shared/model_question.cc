@@ -87,13 +87,14 @@ bool is_possible(const ModelNeed& need) {
   for (const double ms : need.slice_ms) {
     if (!is_amount(ms, kMostMs)) return false;
   }
-  return is_amount(need.memory_mib, kMostMib) && is_amount(need.latency_ms, kMostMs) &&
-         is_amount(need.energy_j, kMostJoules);
+  return is_amount(need.memory_mib, kMostMib) && is_amount(need.memory_upper_mib, kMostMib) &&
+         is_amount(need.latency_ms, kMostMs) && is_amount(need.energy_j, kMostJoules);
 }
 
 std::optional<ModelNeed> get_need(Reader& reader) {
   ModelNeed need;
   reader.get(need.memory_mib);
+  reader.get(need.memory_upper_mib);
   reader.get(need.latency_ms);
   reader.get(need.energy_j);
   uint8_t slices = 0;
@@ -144,6 +145,7 @@ std::string encode(const ModelReply& reply) {
   writer.put(static_cast<uint8_t>(need.has_value()));
   if (!need) return writer.take();
   writer.put(need->memory_mib);
+  writer.put(need->memory_upper_mib);
   writer.put(need->latency_ms);
   writer.put(need->energy_j);
   writer.put(static_cast<uint8_t>(need->slice_ms.size()));

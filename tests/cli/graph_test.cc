@@ -52,7 +52,7 @@ class Graph : public testing::Test {
 
 TEST_F(Graph, SaysWhatAModelNeeds) {
   const Ran ran = graph({file(classifier().bytes()), "--batch", "32", "--input", "224x224", "--gpu",
-                         "a100-40gb", "--context-mib", "500", "--json"});
+                         "a100-40gb", "--context-mib", "500", "--format", "fp32", "--json"});
   ASSERT_EQ(ran.code, kDone) << ran.err;
   const json answer = json::parse(ran.out);
   EXPECT_EQ(answer["nodes"], 4);
@@ -79,7 +79,8 @@ TEST_F(Graph, MoreNeedsALargerSlice) {
     return json::parse(ran.out)["mig_profile"];
   };
   EXPECT_EQ(profile("64", "inference"), "1g.5gb");
-  EXPECT_EQ(profile("256", "training"), "3g.20gb");
+  EXPECT_EQ(profile("128", "training"), "3g.20gb");
+  EXPECT_EQ(profile("256", "training"), "7g.40gb");
   EXPECT_EQ(profile("8192", "inference"), nullptr);
 }
 

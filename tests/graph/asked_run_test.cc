@@ -69,6 +69,7 @@ TEST(ModelNeed, IsTheEstimateWithEachSlicesTime) {
       estimate(fixtures::graph_of(image().node("Relu", {"x"}, {"y"}).output("y"), {4, {}}),
                *asked.gpu, asked.config, 500);
   EXPECT_EQ(need->memory_mib, said.memory_mib);
+  EXPECT_EQ(need->memory_upper_mib, said.memory_upper_mib);
   EXPECT_EQ(need->energy_j, said.energy_j);
   EXPECT_EQ(need->slice_ms.size(), mig_slices(*mig_card("a100-40gb")).size());
   EXPECT_EQ(need->slice_ms.back(), said.latency_ms);

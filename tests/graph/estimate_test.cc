@@ -220,10 +220,28 @@ TEST(Estimate, KnowsHowMuchItDoesNotKnow) {
   EXPECT_DOUBLE_EQ(unknown_share(half), 0.5);
 }
 
+TEST(Estimate, WhatOneOfAHundredGoesBeyond) {
+  const auto times = [](const OnnxModel& model, NumberFormat format) {
+    const RunConfig config = {RunMode::kInference, format, Optimizer::kAdam};
+    const Estimate said = estimate(graph_of(model), *gpu_named("h200-141gb"), config, 700);
+    return (said.memory_upper_mib - 700) / (said.memory_mib - 700);
+  };
+  const auto convolution = [](int64_t kernel) {
+    return image({"batch", 16, 64, 64})
+        .weight("w", {16, 16, kernel, kernel})
+        .node("Conv", {"x", "w"}, {"y"})
+        .output("y");
+  };
+  EXPECT_NEAR(times(chain({"Sin"}), NumberFormat::kFp32), 1.45, 1e-6);
+  EXPECT_NEAR(times(convolution(1), NumberFormat::kFp32), 1.45, 1e-6);
+  EXPECT_NEAR(times(convolution(3), NumberFormat::kTf32), 1.45, 1e-6);
+  EXPECT_NEAR(times(convolution(3), NumberFormat::kFp32), 4.4, 1e-6);
+}
+
 TEST(Mig, TheSmallestSliceThatFits) {
   const auto fit = [](double mib, std::vector<double> step_ms) -> std::string {
     const auto slices = mig_slices(*mig_card("a100-40gb"), step_ms);
-    const MigSlice* slice = smallest_fit(slices, {mib, 0.10});
+    const MigSlice* slice = smallest_fit(slices, {mib, 0.10, 0});
     return slice ? slice->name : "none";
   };
   const std::vector<double> launches = {10, 10, 10, 10, 10, 10},

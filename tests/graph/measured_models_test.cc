@@ -20,9 +20,13 @@ constexpr char kMeasured[] =
     AUSPEX_SOURCE_DIR "/tests/gpu/measured/nvidia-h200_580.159.04_2026-11-27.jsonl.xz";
 constexpr double kMiB = 1 << 20;
 
+// Of less, beside the context, a share says little.
+constexpr double kLeastMib = 200;
+
 // Said over measured, less one.
 struct Off {
   double tensors, reserved, latency, energy;
+  bool beyond;  // it takes more than one of a hundred should
 };
 using Measure = double Off::*;
 
@@ -69,7 +73,9 @@ std::map<std::string, std::vector<Off>> compare() {
         {static_cast<double>(said.tensors.most) / memory["peak_allocated_bytes"].get<double>() - 1,
          said.memory_mib * kMiB / memory["peak_reserved_bytes"].get<double>() - 1,
          said.latency_ms / row["latency"]["event_ms"]["median"].get<double>() - 1,
-         said.energy_j / row["energy"]["per_run_j"].get<double>() - 1});
+         said.energy_j / row["energy"]["per_run_j"].get<double>() - 1,
+         said.memory_mib > kLeastMib &&
+             memory["peak_reserved_bytes"].get<double>() > said.memory_upper_mib * kMiB});
   }
   return found;
 }
@@ -113,6 +119,9 @@ TEST(MeasuredModels, AreMetAsWellAsWasReached) {
     EXPECT_LT(median_of(rows, &Off::tensors), reached.tensors_median);
     EXPECT_LT(mean_of(rows, &Off::reserved), reached.reserved);
     EXPECT_LT(median_of(rows, &Off::reserved), reached.reserved_median);
+    const auto beyond =
+        std::count_if(rows.begin(), rows.end(), [](const Off& row) { return row.beyond; });
+    EXPECT_LE(static_cast<double>(beyond) / static_cast<double>(rows.size()), 0.03);
     // Fitted to these rows: that the constants are those that fit_measured prints, no more.
     EXPECT_LT(mean_of(rows, &Off::latency), 0.22);
     EXPECT_LT(mean_of(rows, &Off::energy), 0.21);

@@ -17,7 +17,7 @@ struct Case {
   Submission submission;
   Config config;
   Site site;
-  ModelAnswer answer = {ModelNeed{3000, 10, 1, {10, 10, 10, 10, 10, 10}}, ""};
+  ModelAnswer answer = {ModelNeed{3000, 3000, 10, 1, {10, 10, 10, 10, 10, 10}}, ""};
 
   Case() {
     submission.partition = "gpu";
@@ -33,7 +33,7 @@ struct Case {
   Decision decided() const { return decide(submission, nullptr, config, site, &answer); }
   MigQuestion asked() const { return mig_question(submission, config, site); }
   Case& needs(double memory_mib) {
-    answer.need->memory_mib = memory_mib;
+    answer.need->memory_mib = answer.need->memory_upper_mib = memory_mib;
     return *this;
   }
 };
@@ -44,7 +44,8 @@ TEST(MigAdvice, AsksForTheSmallestSliceThatFits) {
   EXPECT_EQ(d.mig.profile, "1g.5gb");
   EXPECT_EQ(d.edits.tres_per_node, "gres:gpu:1g.5gb:1");
   EXPECT_EQ(d.edits.message,
-            "auspex: net.onnx needs about 3 GiB of the 4.8 GiB of a 1g.5gb: gpu:1 -> gpu:1g.5gb:1");
+            "auspex: net.onnx needs about 3 GiB, at most 3 GiB, of the 4.8 GiB of a 1g.5gb: gpu:1 "
+            "-> gpu:1g.5gb:1");
   EXPECT_EQ(d.edits.admin_comment,
             "auspex-mig:1 asked=gres:gpu:1 applied=gres:gpu:1g.5gb:1 memory=3000");
   EXPECT_FALSE(d.edits.time_limit_min || d.edits.tres_per_job || d.edits.tres_per_task);
@@ -61,11 +62,19 @@ TEST(MigAdvice, HeadroomStaysFree) {
   EXPECT_EQ(c.decided().mig.profile, "1g.5gb");
 }
 
+TEST(MigAdvice, WhatOneOfAHundredNeedsFits) {
+  Case c;
+  c.answer.need->memory_upper_mib = 5000;
+  EXPECT_EQ(c.decided().mig.profile, "2g.10gb");
+  EXPECT_THAT(*c.decided().edits.message, HasSubstr("needs about 3 GiB, at most 4.9 GiB, of the"));
+}
+
 TEST(MigAdvice, ALargerOneThanAllIsTold) {
   const Decision d = Case().needs(50'000).decided();
   EXPECT_EQ(d.mig.why, MigWhy::kNoSlice);
   EXPECT_EQ(d.edits.message,
-            "auspex: net.onnx needs about 48.9 GiB, more than any slice here has to spare");
+            "auspex: net.onnx needs about 48.9 GiB, at most 48.9 GiB, more than any slice here has "
+            "to spare");
   EXPECT_FALSE(d.edits.tres_per_node);
 }
 
@@ -124,7 +133,7 @@ TEST(MigAdvice, AdviseOnlyTells) {
   const Decision d = c.decided();
   EXPECT_EQ(d.mig.why, MigWhy::kAdvised);
   EXPECT_EQ(d.edits.message,
-            "auspex: net.onnx needs about 3 GiB of the 4.8 GiB of a 1g.5gb: "
+            "auspex: net.onnx needs about 3 GiB, at most 3 GiB, of the 4.8 GiB of a 1g.5gb: "
             "--gres=gpu:1g.5gb:1 would do");
   EXPECT_FALSE(d.edits.tres_per_node || d.edits.admin_comment);
 }
@@ -201,7 +210,7 @@ TEST(MigAdvice, AsksWhatTheDirectivesSay) {
                                      .card = "a100-40gb",
                                      .input = "",
                                      .mode = "training",
-                                     .format = "fp32",
+                                     .format = "tf32",
                                      .optimizer = "adam",
                                      .batch = 8,
                                      .context_mib = 700}));

@@ -20,7 +20,7 @@ ModelQuestion full_question() {
 }
 
 ModelReply full_reply() {
-  return {9, true, {5, 6, 7, 8}, {ModelNeed{3000, 20, 4, {50, 40, 30}}, ""}};
+  return {9, true, {5, 6, 7, 8}, {ModelNeed{3000, 3500, 20, 4, {50, 40, 30}}, ""}};
 }
 
 TEST(ModelQuestion, ArrivesAsItWasSent) {
@@ -73,6 +73,7 @@ TEST(ModelReply, FiguresThatThereCannotBeAreRefused) {
   EXPECT_FALSE(refused([](ModelNeed&) {}));
   for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity(), 1e300}) {
     EXPECT_TRUE(refused([bad](ModelNeed& need) { need.memory_mib = bad; })) << bad;
+    EXPECT_TRUE(refused([bad](ModelNeed& need) { need.memory_upper_mib = bad; })) << bad;
     EXPECT_TRUE(refused([bad](ModelNeed& need) { need.latency_ms = bad; })) << bad;
     EXPECT_TRUE(refused([bad](ModelNeed& need) { need.energy_j = bad; })) << bad;
     EXPECT_TRUE(refused([bad](ModelNeed& need) { need.slice_ms[1] = bad; })) << bad;
