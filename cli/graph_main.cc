@@ -26,7 +26,7 @@ struct Options {
                     optimizer = "adam", rule = "fit";
   uint64_t batch = 1;
   double context_mib = kContextMib, headroom = 0.10;
-  bool json = false, channels_last = false, tasks = false;
+  bool json = false, channels_last = false, tasks = false, operators = false;
 };
 
 void declare(CLI::App& app, Options& o) {
@@ -67,6 +67,7 @@ void declare(CLI::App& app, Options& o) {
                "images lie in memory with their channels last (PyTorch's memory_format)");
   app.add_flag("--json", o.json, "print one JSON object");
   app.add_flag("--tasks", o.tasks, "in the JSON object, all kernels one by one");
+  app.add_flag("--operators", o.operators, "in the JSON object, all operators and who reads whom");
 }
 
 template <class Names>
@@ -100,7 +101,7 @@ int report(const Options& o, int fd) {
                             o.rule == "dippm",
                             estimate(*read, gpu, config, o.context_mib)};
   if (o.json) {
-    print_json(graph_json(made, o.tasks));
+    print_json(graph_json(made, {o.tasks, o.operators}));
   } else {
     print_graph(made);
   }

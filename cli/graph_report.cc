@@ -41,6 +41,24 @@ json tasks_json(const std::vector<Task>& tasks) {
   return all;
 }
 
+// [name, multiply-adds, elements of the result, of inputs, of weights, of the window, stride,
+// dilation, groups, dimensions, [operators whose results it reads]]
+json operators_json(const OperatorGraph& graph) {
+  const auto product = [](const std::array<int64_t, 3>& sizes) {
+    return sizes[0] * sizes[1] * sizes[2];
+  };
+  json all = json::array();
+  for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
+    const OperatorNode& node = graph.nodes[i];
+    const auto inputs = graph.inputs_of(i);
+    all.push_back({kOperatorNames[static_cast<size_t>(node.op)], node.macs, node.output_elements,
+                   node.input_elements, node.parameters, product(node.window.kernel),
+                   product(node.window.stride), product(node.window.dilation), node.window.groups,
+                   node.shape.size(), std::vector<uint32_t>(inputs.begin(), inputs.end())});
+  }
+  return all;
+}
+
 json work_json(const Work& work) {
   json macs, elements;
   for (size_t i = 0; i < work.macs.size(); ++i) macs[kProductNames[i]] = work.macs[i];
@@ -78,7 +96,7 @@ std::optional<std::string> profile_of(const GraphReport& report) {
   return slice ? std::optional(slice->name) : std::nullopt;
 }
 
-json graph_json(const GraphReport& report, bool tasks) {
+json graph_json(const GraphReport& report, const GraphDetails& details) {
   json fits = json::object();
   for (const auto& [name, share] : fits_of(report)) fits[name] = share;
   const auto profile = profile_of(report);
@@ -105,7 +123,8 @@ json graph_json(const GraphReport& report, bool tasks) {
               {"tensors_mib", mib(report.estimate.tensors.most)},
               {"unknown", report.graph.unknown},
               {"work", work_json(report.estimate.work)}};
-  if (tasks) out["work"]["tasks"] = tasks_json(report.estimate.work.tasks);
+  if (details.tasks) out["work"]["tasks"] = tasks_json(report.estimate.work.tasks);
+  if (details.operators) out["operators"] = operators_json(report.graph);
   return out;
 }
 

@@ -26,8 +26,11 @@ std::vector<std::pair<std::string, double>> fits_of(const GraphReport& report);
 // nullopt: the card has none, or none is large enough.
 std::optional<std::string> profile_of(const GraphReport& report);
 
-// tasks: each kernel of it as well.
-nlohmann::json graph_json(const GraphReport& report, bool tasks = false);
+struct GraphDetails {
+  bool tasks = false;      // each kernel
+  bool operators = false;  // each operator, and whose results it reads
+};
+nlohmann::json graph_json(const GraphReport& report, const GraphDetails& details);
 void print_graph(const GraphReport& report);
 
 }  // namespace auspex::cli

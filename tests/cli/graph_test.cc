@@ -70,6 +70,15 @@ TEST_F(Graph, SaysWhatAModelNeeds) {
   EXPECT_DOUBLE_EQ(answer["slice_latency_ms"]["7g.40gb"], answer["latency_ms"]);
 }
 
+TEST_F(Graph, NamesItsOperatorsAndWhoReadsWhom) {
+  const Ran ran = graph({file(classifier().bytes()), "--input", "8x8", "--operators", "--json"});
+  ASSERT_EQ(ran.code, kDone) << ran.err;
+  EXPECT_EQ(json::parse(ran.out)["operators"][0],
+            json::parse(R"(["convolution",110592,4096,192,1728,9,1,1,1,4,[]])"));
+  EXPECT_EQ(json::parse(ran.out)["operators"][3],
+            json::parse(R"(["dense",640,10,64,640,1,1,1,1,2,[2]])"));
+}
+
 TEST_F(Graph, MoreNeedsALargerSlice) {
   const std::string model = file(classifier().bytes());
   const auto profile = [&](const std::string& batch, const std::string& mode) {
