@@ -34,10 +34,10 @@ AUSPEX_DEVICE void sync_threads() {
 // compute capability 9.0 a block is alone.
 #if __CUDA_ARCH__ >= 900
 AUSPEX_DEVICE void arrive_peers() {
-  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.arrive.aligned;" ::: "memory");
 }
 AUSPEX_DEVICE void wait_peers() {
-  asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
 }
 template <class T>
 AUSPEX_DEVICE void put(T* shared, uint32_t peer, uint32_t index, T value) {
