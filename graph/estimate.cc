@@ -12,10 +12,10 @@ namespace {
 
 constexpr double kMiB = 1 << 20;
 
-// All constants below: least squares of log(said / measured) by learn/graphs/fit_measured, which
-// also tells what they are worth for models and families that they were not fitted to. Source:
-// tests/gpu/measured/nvidia-h200_580.159.04_2026-11-27.jsonl.xz, NVIDIA H200, PyTorch 2.11, 289
-// configurations of 61 models.
+// All constants below, but for kOthers: least squares of log(said / measured) by
+// learn/graphs/fit_measured, which also tells what they are worth for models and families that they
+// were not fitted to. Source: tests/gpu/measured/nvidia-h200_580.159.04_2026-11-27.jsonl.xz, NVIDIA
+// H200, PyTorch 2.11, 289 configurations of 61 models.
 
 // What of the card's data sheet is reached; shares are inverse.
 struct CardCosts {
@@ -27,17 +27,33 @@ struct CardCosts {
   double backward_macs, backward_bytes;  // over those of forward
   double kernel_s;                       // that a kernel takes at least
 };
-constexpr CardCosts kCard = {{2.109, 1.385, 10.41, 6.773, 1.531},
-                             {1.755, 1.559, 5.919, 65.55, 2.032},
-                             {1.616, 1.582, 1.748, 2.978, 2.678},
-                             2.096,
-                             1.305,
-                             1.09,
-                             0.7785,
-                             0.4621,
-                             2.543,
-                             3.308,
-                             13.15e-6};
+constexpr CardCosts kHopper = {{2.109, 1.385, 10.41, 6.773, 1.531},
+                               {1.755, 1.559, 5.919, 65.55, 2.032},
+                               {1.616, 1.582, 1.748, 2.978, 2.678},
+                               2.096,
+                               1.305,
+                               1.09,
+                               0.7785,
+                               0.4621,
+                               2.543,
+                               3.308,
+                               13.15e-6};
+
+// Cards that nobody has measured for us reach more of less. Source: learn/graphs/fit_roofline on
+// timm's published inference benchmarks in half precision (PyTorch 2.1 to 2.9, RTX 3090, 4090, 5090
+// and PRO 6000; 1,144 rows of 195 models); of FP32, which has none, the same; the rest as above.
+constexpr CardCosts kOthers = [] {
+  CardCosts costs = kHopper;
+  costs.tensor_products = costs.fp32_products = {1.353, 1.358, 2.308, 28.49, 1.754};
+  costs.traffic = {1.517, 0.618, 2.148, 2.342, 1.613};
+  costs.reordered = 0.5114;
+  costs.half_bytes = 1;
+  return costs;
+}();
+
+const CardCosts& costs_of(const Gpu& gpu) {
+  return gpu.like_hopper ? kHopper : kOthers;
+}
 
 // What the host takes to launch, in Python: it belongs to the machine (Intel Xeon, 16 cores of a
 // virtual one) and to the framework, not to the card.
@@ -79,27 +95,28 @@ double overlapped(double a, double b) {
 
 // Seconds of one task on the card, forward and backward.
 double seconds_of(const Task& task, const Gpu& gpu, const RunConfig& config) {
+  const CardCosts& costs = costs_of(gpu);
   const bool trains = config.mode == RunMode::kTraining;
   const bool tensor = config.format != NumberFormat::kFp32;
   const bool half = config.format == NumberFormat::kHalf;
   double computing = 0;
   if (task.product) {
-    const auto& products = tensor ? kCard.tensor_products : kCard.fp32_products;
+    const auto& products = tensor ? costs.tensor_products : costs.fp32_products;
     const double idle = std::max(0.0, gpu.share * kFullResults / std::max(task.results, 1.0) - 1);
     computing = task.macs * products[static_cast<size_t>(*task.product)] /
                 macs_per_s(gpu, config.format) *
-                (1 + idle * (tensor ? kCard.tensor_idle : kCard.fp32_idle));
+                (1 + idle * (tensor ? costs.tensor_idle : costs.fp32_idle));
   }
-  double each = kCard.traffic[static_cast<size_t>(task.traffic)];
-  if (task.traffic == Traffic::kImages && tensor && !config.channels_last) each += kCard.reordered;
+  double each = costs.traffic[static_cast<size_t>(task.traffic)];
+  if (task.traffic == Traffic::kImages && tensor && !config.channels_last) each += costs.reordered;
   double moving = (task.elements * each + task.weights) *
                   static_cast<double>(bytes_of(config.format)) / (gpu.bandwidth_gb_s * 1e9);
-  if (half) moving *= kCard.half_bytes;
+  if (half) moving *= costs.half_bytes;
   if (trains) {
-    computing *= 1 + kCard.backward_macs;
-    moving *= (1 + kCard.backward_bytes) * (half ? kCard.autocast_bytes : 1);
+    computing *= 1 + costs.backward_macs;
+    moving *= (1 + costs.backward_bytes) * (half ? costs.autocast_bytes : 1);
   }
-  return overlapped(computing, moving) + task.steps * kCard.kernel_s * (trains ? 3 : 1);
+  return overlapped(computing, moving) + task.steps * costs.kernel_s * (trains ? 3 : 1);
 }
 
 double card_s(const Work& work, double parameters, const Gpu& gpu, const RunConfig& config) {

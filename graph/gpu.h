@@ -21,7 +21,8 @@ struct Gpu {
   // H200.
   double product_workspace_mib;
   std::string_view source;
-  double share = 1;  // of the card's multiprocessors: a slice has less
+  bool like_hopper = false;  // what it reaches of that; see estimate.cc
+  double share = 1;          // of the card's multiprocessors: a slice has less
 };
 
 // nullptr: unknown.
