@@ -196,10 +196,10 @@ json decision_json(const Submission& submission, const Decision& d) {
   decision["rule"] = d.rule < 0 ? json() : json(d.rule);
   decision["time_limit_min"]["proposed"] = or_null(d.proposed_min);
   decision["why"] = why_name(d.why);
-  decision["gres"]["why"] = mig_why_name(d.mig.why);
   return {{"decision", std::move(decision)},
           {"prediction", d.prediction ? prediction_json(*d.prediction) : json()},
-          {"dippm", dippm_json(d.mig)}};
+          {"dippm", dippm_json(d.mig)},
+          {"slice", {{"why", mig_why_name(d.mig.why)}, {"type", text_or_null(d.mig.type)}}}};
 }
 
 void print_decision(const Submission& submission, const Decision& d) {

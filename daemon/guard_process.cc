@@ -2,19 +2,15 @@
 #include "daemon/guard_process.h"
 
 #include <signal.h>
-#include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <thread>
 
-extern char** environ;
+#include "daemon/companion.h"
 
 namespace auspex {
 namespace {
@@ -27,12 +23,6 @@ constexpr std::chrono::seconds kLongestPause = 30s;
 // Until one that does not end is killed; it may wait for slurmctld.
 constexpr auto kFarewell = 2s;
 
-std::string program_beside_ours() {
-  std::error_code unknown;
-  const auto ours = std::filesystem::read_symlink("/proc/self/exe", unknown);
-  return (ours.parent_path() / "auspex-guard").string();
-}
-
 std::string how_it_ended(int status) {
   if (WIFSIGNALED(status)) return "by signal " + std::to_string(WTERMSIG(status));
   return "with status " + std::to_string(WEXITSTATUS(status));
@@ -43,7 +33,7 @@ std::string how_it_ended(int status) {
 GuardProcess::GuardProcess(std::string config_path, std::string socket)
     : config_path_(std::move(config_path)),
       socket_(std::move(socket)),
-      program_(program_beside_ours()),
+      program_(companion_path("auspex-guard")),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
   const itimerspec every_second = {{1, 0}, {1, 0}};
   if (timer_.get() >= 0) ::timerfd_settime(timer_.get(), 0, &every_second, nullptr);
@@ -65,26 +55,17 @@ GuardProcess::~GuardProcess() {
 }
 
 void GuardProcess::start() {
-  const std::string parent = std::to_string(::getpid());
-  const char* const argv[] = {program_.c_str(), "--config", config_path_.c_str(), "--socket",
-                              socket_.c_str(),  "--parent", parent.c_str(),       nullptr};
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  const int failure = ::posix_spawn(&pid_, program_.c_str(), nullptr, &attributes,
-                                    const_cast<char* const*>(argv), environ);
-  posix_spawnattr_destroy(&attributes);
+  const auto started = start_companion(program_, {"--config", config_path_, "--socket", socket_,
+                                                  "--parent", std::to_string(::getpid())});
   started_ = Clock::now();
-  if (failure != 0) {
-    pid_ = 0;
-    ended(0);
-    if (std::exchange(told_, program_) != program_) {
-      spdlog::warn("guard: {}: {}; jobs are not followed, and guarded means advise", program_,
-                   std::strerror(failure));
-    }
+  if (started) {
+    pid_ = *started;
+    return;
+  }
+  ended(0);
+  if (std::exchange(told_, program_) != program_) {
+    spdlog::warn("guard: {}: {}; jobs are not followed, and guarded means advise", program_,
+                 started.error().message);
   }
 }
 

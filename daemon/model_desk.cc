@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -13,19 +12,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-extern char** environ;
+#include "daemon/companion.h"
 
 namespace auspex {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kTheirs = 3;  // the file descriptor on which the program answers
 constexpr size_t kMostEntries = 4096;
 constexpr auto kAskAgain = 60s;    // what was asked and never answered
 constexpr auto kRefusedFor = 10s;  // what could not be read may be mended by now
@@ -33,17 +29,11 @@ constexpr auto kHangs = 5s;        // a check that is not answered for so long
 constexpr auto kPause = 5s;        // between two starts
 constexpr size_t kMostLeaving = 4;
 
-std::string program_beside_ours() {
-  std::error_code unknown;
-  const auto ours = std::filesystem::read_symlink("/proc/self/exe", unknown);
-  return (ours.parent_path() / "auspex-models").string();
-}
-
 }  // namespace
 
 ModelDesk::ModelDesk(const Config::Mig& mig)
     : mig_(mig),
-      program_(program_beside_ours()),
+      program_(companion_path("auspex-models")),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
   const itimerspec every_second = {{1, 0}, {1, 0}};
@@ -72,30 +62,14 @@ void ModelDesk::start() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return;
   FileDescriptor ours(ends[0]), theirs(ends[1]);
-  std::vector<char*> arguments = {program_.data()};
-  for (std::string& folder : mig_.model_dirs) arguments.push_back(folder.data());
-  arguments.push_back(nullptr);
-
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, theirs.get(), kTheirs);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  const int failure =
-      ::posix_spawn(&pid_, program_.c_str(), &files, &attributes, arguments.data(), environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
+  const auto started = start_companion(program_, mig_.model_dirs, theirs.get());
   start_at_ = Clock::now() + kPause;
-  if (failure != 0) {
-    pid_ = 0;
-    const std::string why = program_ + ": " + std::strerror(failure);
+  if (!started) {
+    const std::string why = program_ + ": " + started.error().message;
     if (std::exchange(told_, why) != why) spdlog::warn("models: {}; none is read", why);
     return;
   }
+  pid_ = *started;
   socket_ = std::move(ours);
   epoll_event event{};
   event.events = EPOLLIN;
@@ -180,6 +154,7 @@ void ModelDesk::ask(ModelQuestion question, const std::string& key) {
   question.kind = QuestionKind::kRead;
   question.id = next_id_++;
   if (!send(question)) return;
+  if (asked_.size() >= kMostEntries) asked_.clear();  // answers that got lost
   make_room();
   Entry& entry = entries_[key];
   entry = {};

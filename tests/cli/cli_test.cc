@@ -116,6 +116,7 @@ TEST_F(Cli, DryRunJsonHasTheAgreedKeys) {
   EXPECT_TRUE(prediction.at("backend").is_string());
   EXPECT_GE(prediction.at("latency_us"), 0);
   EXPECT_TRUE(answer.at("dippm").is_null());
+  EXPECT_EQ(answer.at("slice"), json({{"why", "off"}, {"type", nullptr}}));
 }
 
 TEST_F(Cli, DryRunJsonSaysNullForWhatIsNotThere) {

@@ -120,6 +120,37 @@ TEST_F(Graph, ACardWithoutSlicesHasNone) {
   EXPECT_EQ(json::parse(ran.out)["fits"], json::object());
 }
 
+// Without a daemon nobody knows which types a partition has.
+TEST_F(Graph, TheDryRunAsksItOfTheModelThatAJobNames) {
+  const std::string model = file(classifier().bytes());
+  const auto dry_run = [&](const std::string& folders, const std::string& words) {
+    fixtures::write_file(folder_ / "auspex.yaml",
+                         "model: /nowhere\nsocket: /nowhere\nmig: {mode: apply, model_dirs: [" +
+                             folders + "], partitions: {gpu: a100-40gb}}\n");
+    fixtures::write_file(folder_ / "job.sh", "#!/bin/sh\n#AUSPEX model=" + words + "\n");
+    const Ran ran = run_auspex({"dry-run", "--json", "--config", folder_ / "auspex.yaml", "-p",
+                                "gpu", "--gres=gpu:1", folder_ / "job.sh"});
+    EXPECT_EQ(ran.code, kDone) << ran.err;
+    return json::parse(ran.out);
+  };
+  const json said = dry_run(folder_.path(), model + " batch=32 input=224x224 mode=inference");
+  EXPECT_EQ(said["slice"]["why"], "types-unknown");
+  EXPECT_EQ(said["dippm"]["mig_profile"], "1g.5gb");
+  EXPECT_GT(said["dippm"]["memory_upper_mib"], said["dippm"]["memory_mib"]);
+  EXPECT_EQ(said["decision"]["gres"]["applied"], "gres/gpu:1");
+  const auto refusal = [&](const std::string& folders, const std::string& words) -> std::string {
+    const json refused = dry_run(folders, words);
+    EXPECT_EQ(refused["slice"]["why"], "refused");
+    EXPECT_EQ(refused["dippm"], nullptr);
+    return refused["decision"]["message"];
+  };
+  EXPECT_EQ(refusal("/usr", model),
+            "auspex: model.onnx: no advice: it lies outside mig.model_dirs");
+  EXPECT_EQ(refusal(folder_.path(), model + "x"),
+            "auspex: model.onnxx: no advice: No such file or directory");
+  EXPECT_THAT(refusal(folder_.path(), model), HasSubstr("dimension 'height' is open"));
+}
+
 TEST_F(Graph, WhatIsWrongIsSaidInALine) {
   const std::string model = file(classifier().bytes());
   const auto error = [&](std::vector<std::string> words) {

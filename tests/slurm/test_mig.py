@@ -81,7 +81,7 @@ class Mig(SlurmCase):
                          r'^auspex-mig:1 asked=gres[:/]gpu:1 applied=gres[:/]gpu:2g\.10gb:1 memory=\d+$')
         # The same words, asked beforehand.
         said = daemon.dry_run(*GPU, '--gres=gpu:1', self.script_file(line))
-        self.assertEqual(said['decision']['gres']['why'], 'applied')
+        self.assertEqual(said['slice'], {'why': 'applied', 'type': '2g.10gb'})
         self.assertRegex(said['decision']['gres']['applied'], r'^gres[:/]gpu:2g\.10gb:1$')
         self.assertEqual(said['dippm']['mig_profile'], '2g.10gb')
         self.assertEqual(said['decision']['message'], result.stderr.strip().removeprefix('sbatch: '))
