@@ -36,6 +36,7 @@ std::string reason_in(std::string complaint, const std::string& path) {
 }  // namespace
 
 ModelAnswer model_answer(const ModelRun& run, const Config::Mig& mig) {
+  if (run.batch == 0) return refused("batch=N is not said");
   std::error_code missing;
   if (!std::filesystem::exists(run.path, missing)) return refused("No such file or directory");
   if (!lies_below(run.path, mig.model_dirs)) return refused("it lies outside mig.model_dirs");

@@ -41,7 +41,8 @@ Result<std::vector<int64_t>> sample_of(const std::string& text) {
 Result<AskedRun> asked_run(const ModelRun& run) {
   const Gpu* gpu = gpu_named(run.card);
   if (gpu == nullptr) return Error{"nothing is known of a " + printable(run.card)};
-  if (run.batch == 0 || run.batch > kMostBatch) {
+  if (run.batch == 0) return Error{"batch=N is not said"};
+  if (run.batch > kMostBatch) {
     return Error{"batch=" + std::to_string(run.batch) + " is not from 1 to " +
                  std::to_string(kMostBatch)};
   }

@@ -180,7 +180,7 @@ MigQuestion mig_question(const Submission& s, const Config& config, const Site& 
                                      .mode = or_else(directives.mode, "training"),
                                      .format = or_else(directives.format, "tf32"),
                                      .optimizer = or_else(directives.optimizer, "adam"),
-                                     .batch = directives.batch.value_or(1),
+                                     .batch = directives.batch.value_or(0),
                                      .context_mib = config.mig.context_mib}};
 }
 

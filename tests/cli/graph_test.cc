@@ -144,11 +144,12 @@ TEST_F(Graph, TheDryRunAsksItOfTheModelThatAJobNames) {
     EXPECT_EQ(refused["dippm"], nullptr);
     return refused["decision"]["message"];
   };
-  EXPECT_EQ(refusal("/usr", model),
+  EXPECT_EQ(refusal("/usr", model + " batch=1"),
             "auspex: model.onnx: no advice: it lies outside mig.model_dirs");
-  EXPECT_EQ(refusal(folder_.path(), model + "x"),
+  EXPECT_EQ(refusal(folder_.path(), model + "x batch=1"),
             "auspex: model.onnxx: no advice: No such file or directory");
-  EXPECT_THAT(refusal(folder_.path(), model), HasSubstr("dimension 'height' is open"));
+  EXPECT_EQ(refusal(folder_.path(), model), "auspex: model.onnx: no advice: batch=N is not said");
+  EXPECT_THAT(refusal(folder_.path(), model + " batch=1"), HasSubstr("dimension 'height' is open"));
 }
 
 TEST_F(Graph, WhatIsWrongIsSaidInALine) {

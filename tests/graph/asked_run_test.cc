@@ -48,7 +48,9 @@ TEST(AskedRun, SaysWhatIsWrong) {
             "optimizer=lion is none of sgd momentum adam");
   EXPECT_EQ(complaint([](ModelRun& r) { r.card = "gh200-96gb"; }),
             "nothing is known of a gh200-96gb");
-  EXPECT_EQ(complaint([](ModelRun& r) { r.batch = 0; }), "batch=0 is not from 1 to 1048576");
+  EXPECT_EQ(complaint([](ModelRun& r) { r.batch = 0; }), "batch=N is not said");
+  EXPECT_EQ(complaint([](ModelRun& r) { r.batch = 1U << 21; }),
+            "batch=2097152 is not from 1 to 1048576");
   for (const char* bad : {"x", "3x", "x3", "3xx4", "0x3", "3y4", "-3", "99999999999"}) {
     EXPECT_THAT(complaint([bad](ModelRun& r) { r.input = bad; }),
                 HasSubstr("is no shape such as 3x224x224"))

@@ -214,6 +214,9 @@ TEST(MigAdvice, AsksWhatTheDirectivesSay) {
                                      .optimizer = "adam",
                                      .batch = 8,
                                      .context_mib = 700}));
+  // Nothing is made up where it would be too little.
+  c.submission.script = "#AUSPEX model=net.onnx\n";
+  EXPECT_EQ(c.asked().run->batch, 0U);
   c.submission.script = "#AUSPEX model=/m/n.onnx input=3x32x32 mode=inference format=half\n";
   c.submission.environment = {"AUSPEX_OPTIMIZER=sgd", "AUSPEX_BATCH=2"};
   EXPECT_EQ(c.asked().run, (ModelRun{.path = "/m/n.onnx",

@@ -86,7 +86,7 @@ class Mig(SlurmCase):
         self.assertEqual(said['dippm']['mig_profile'], '2g.10gb')
         self.assertEqual(said['decision']['message'], result.stderr.strip().removeprefix('sbatch: '))
         # A batch of one fits the smallest slice, and its step is the host's: no more compute.
-        small = self.wait_for(f'#AUSPEX model={self.models}/resnet50.onnx mode=inference', '1g.5gb')
+        small = self.wait_for(f'#AUSPEX model={self.models}/resnet50.onnx batch=1 mode=inference', '1g.5gb')
         self.assertRegex(small[-1][1], r'^gres[:/]gpu:1g\.5gb:1$')
 
     def script_file(self, *lines):
@@ -97,7 +97,7 @@ class Mig(SlurmCase):
 
     def test_the_slice_runs(self):
         self.reading('apply')
-        line = f'#AUSPEX model={self.models}/resnet50.onnx mode=inference'
+        line = f'#AUSPEX model={self.models}/resnet50.onnx batch=1 mode=inference'
         self.wait_for(line, '1g.5gb')
         self.cluster.cancel_all()
         # A busy machine may answer a check too late: then the job goes as it asks.
@@ -214,10 +214,11 @@ class Mig(SlurmCase):
                 '/dev/zero': 'zero: no advice: it is no regular file',
                 'missing.onnx': 'missing.onnx: no advice: No such file or directory'}.items():
             with self.subTest(name=name):
-                self.wait_for(f'#AUSPEX model={os.path.join(self.models, name)}', wanted)
-        for words, wanted in {'input=3y4': "input=: '3y4' is no shape such as 3x224x224",
-                              'mode=fast': 'mode=fast is none of inference graph training',
-                              'batch=0': 'batch=0 is not from 1 to'}.items():
+                self.wait_for(f'#AUSPEX model={os.path.join(self.models, name)} batch=2', wanted)
+        for words, wanted in {'batch=2 input=3y4': "input=: '3y4' is no shape such as 3x224x224",
+                              'batch=2 mode=fast': 'mode=fast is none of inference graph training',
+                              'batch=2000000': 'batch=2000000 is not from 1 to',
+                              '': 'batch=N is not said'}.items():
             with self.subTest(words=words):
                 self.wait_for(f'#AUSPEX model={self.models}/resnet50.onnx {words}', f'no advice: {wanted}')
         self.assertEqual(daemon.status()['models']['restarts'], 0)
