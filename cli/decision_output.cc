@@ -79,7 +79,7 @@ const char* explain(MigWhy why) {
     case MigWhy::kRefused:
       return "the model cannot be read";
     case MigWhy::kTypesUnknown:
-      return "which types the partition has is not known";
+      return "the partition has no slices, or they are not known";
     case MigWhy::kNoSlice:
       return "no slice of the partition is large enough";
     case MigWhy::kAdvised:

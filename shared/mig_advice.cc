@@ -102,6 +102,12 @@ std::string type_of(const std::string& profile, const Config& config,
   return "";
 }
 
+bool has_slices(const MigCard& card, const Config& config, const std::vector<std::string>& types) {
+  return std::any_of(card.profiles.begin(), card.profiles.end(), [&](const MigProfile& profile) {
+    return !type_of(std::string(profile.name), config, types).empty();
+  });
+}
+
 // A slice under the type that the site has for it.
 struct TypedSlice {
   MigSlice slice;
@@ -196,16 +202,17 @@ void advise_slice(const Submission& s, const ModelAnswer* answer, const Config& 
   }
   const ModelNeed& need = *answer->need;
   d.mig.need = need;
+  const MigCard& card = *mig_card(question.run->card);
   const auto types = common_types(s, site);
-  if (!types) {
+  if (!types || !has_slices(card, config, *types)) {
     d.mig.why = MigWhy::kTypesUnknown;
-    const auto possible = choose(*mig_card(question.run->card), need, config, nullptr);
+    const auto possible = choose(card, need, config, nullptr);
     if (possible) d.mig.profile = possible->slice.name;
     return;
   }
   const std::string needs = model + " needs about " + gib_text(need.memory_mib) + ", at most " +
                             gib_text(std::max(need.memory_mib, need.memory_upper_mib));
-  const auto chosen = choose(*mig_card(question.run->card), need, config, &*types);
+  const auto chosen = choose(card, need, config, &*types);
   if (!chosen) {
     d.mig.why = MigWhy::kNoSlice;
     return say(d, needs + ", more than any slice here has to spare");

@@ -90,8 +90,9 @@ TEST(MigAdvice, OnlyTypesThatThePartitionHas) {
   EXPECT_EQ(c.decided().mig.type, "nvidia_a100_2g.10gb");
   c.site.partitions[0].gpu_types = {"small"};
   EXPECT_EQ(c.decided().mig.type, "small");
-  c.site.partitions[0].gpu_types = {"a100"};
-  EXPECT_EQ(c.decided().mig.why, MigWhy::kNoSlice);
+  c.site.partitions[0].gpu_types = {"a100"};  // whole cards
+  EXPECT_EQ(c.decided().mig.why, MigWhy::kTypesUnknown);
+  EXPECT_EQ(c.decided().edits, Edits{});
 }
 
 TEST(MigAdvice, WhereTheTypesAreNotKnownNothingIsChanged) {
