@@ -70,11 +70,6 @@ void declare(CLI::App& app, Options& o) {
   app.add_flag("--operators", o.operators, "in the JSON object, all operators and who reads whom");
 }
 
-template <class Names>
-size_t place_of(const Names& names, const std::string& name) {
-  return static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
-}
-
 // Never waits, as opening a FIFO would.
 Result<int> open_file(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -83,23 +78,22 @@ Result<int> open_file(const std::string& path) {
 }
 
 int report(const Options& o, int fd) {
-  const auto sample = sample_of(o.input);
-  if (!sample) return fail("graph: --input: " + sample.error().message);
-  const Result<OperatorGraph> read = read_onnx(fd, {o.batch, *sample});
+  auto asked = asked_run({o.file, o.gpu, o.input, o.mode, o.format, o.optimizer,
+                          static_cast<uint32_t>(o.batch), o.context_mib});
+  if (!asked) return fail("graph: " + asked.error().message);
+  asked->config.channels_last = o.channels_last;
+  const Result<OperatorGraph> read = read_onnx(fd, asked->input);
   if (!read) return fail(o.file + ": " + read.error().message);
   if (const auto why = no_answer(*read)) return fail(o.file + ": " + *why, kNo);
-  const RunConfig config = {static_cast<RunMode>(place_of(kRunModeNames, o.mode)),
-                            static_cast<NumberFormat>(place_of(kNumberFormatNames, o.format)),
-                            static_cast<Optimizer>(place_of(kOptimizerNames, o.optimizer)),
-                            o.channels_last};
-  const Gpu& gpu = *gpu_named(o.gpu);
+  const Gpu& gpu = *asked->gpu;
   const GraphReport made = {*read,
                             gpu,
-                            config,
+                            asked->config,
                             o.context_mib,
                             o.headroom,
                             o.rule == "dippm",
-                            estimate(*read, gpu, config, o.context_mib)};
+                            estimate(*read, gpu, asked->config, o.context_mib),
+                            slice_latencies_ms(*read, gpu, asked->config)};
   if (o.json) {
     print_json(graph_json(made, {o.tasks, o.operators}));
   } else {

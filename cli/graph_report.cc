@@ -89,8 +89,7 @@ std::optional<std::string> profile_of(const GraphReport& report) {
     const auto profile = dippm_profile(report.estimate.memory_mib / 1024);
     return profile ? std::optional(std::string(*profile)) : std::nullopt;
   }
-  const std::vector<MigSlice> slices =
-      mig_slices(*card, slice_latencies_ms(report.graph, report.gpu, report.config));
+  const std::vector<MigSlice> slices = mig_slices(*card, report.slice_ms);
   const MigSlice* slice = smallest_fit(
       slices, {report.estimate.memory_mib, report.headroom, report.estimate.memory_upper_mib});
   return slice ? std::optional(slice->name) : std::nullopt;
@@ -101,9 +100,8 @@ json graph_json(const GraphReport& report, const GraphDetails& details) {
   for (const auto& [name, share] : fits_of(report)) fits[name] = share;
   const auto profile = profile_of(report);
   json latencies = json::object();
-  const std::vector<double> slices = slice_latencies_ms(report.graph, report.gpu, report.config);
-  for (size_t i = 0; i < slices.size(); ++i) {
-    latencies[std::string(mig_card(report.gpu.mig_card)->profiles[i].name)] = slices[i];
+  for (size_t i = 0; i < report.slice_ms.size(); ++i) {
+    latencies[std::string(mig_card(report.gpu.mig_card)->profiles[i].name)] = report.slice_ms[i];
   }
   json out = {{"memory_mib", report.estimate.memory_mib},
               {"memory_upper_mib", report.estimate.memory_upper_mib},
@@ -149,12 +147,11 @@ void print_graph(const GraphReport& report) {
     fields.emplace_back("unknown", name + ": nothing is known of this operator");
   }
   const auto profile = profile_of(report);
-  const std::vector<double> latencies = slice_latencies_ms(graph, report.gpu, report.config);
   size_t place = 0;
   for (const auto& [name, share] : fits_of(report)) {
     const char* mark = profile == name ? "  <- enough" : "";
-    fields.emplace_back(
-        name, text("%3.0f %% of its memory, %.2f ms%s", 100 * share, latencies[place++], mark));
+    fields.emplace_back(name, text("%3.0f %% of its memory, %.2f ms%s", 100 * share,
+                                   report.slice_ms[place++], mark));
   }
   const bool fits = estimate.memory_mib <= report.gpu.memory_mib;
   if (!fits) fields.emplace_back("fits", "not on this card");

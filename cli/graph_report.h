@@ -19,6 +19,7 @@ struct GraphReport {
   double context_mib, headroom;
   bool by_dippm;  // the profile is equation 2's
   Estimate estimate;
+  std::vector<double> slice_ms;  // see slice_latencies_ms()
 };
 
 // Profile -> share of its usable memory, without headroom; empty where the card has no MIG.

@@ -47,7 +47,7 @@ Result<AskedRun> asked_run(const ModelRun& run) {
                  std::to_string(kMostBatch)};
   }
   auto sample = sample_of(run.input);
-  if (!sample) return Error{"input=: " + sample.error().message};
+  if (!sample) return Error{"input: " + sample.error().message};
   const auto mode = place_of("mode", kRunModeNames, run.mode);
   const auto format = place_of("format", kNumberFormatNames, run.format);
   const auto optimizer = place_of("optimizer", kOptimizerNames, run.optimizer);

@@ -162,7 +162,7 @@ TEST_F(Graph, WhatIsWrongIsSaidInALine) {
   };
   EXPECT_THAT(error({model}), HasSubstr("input 'x': dimension 'height' is open; give input="));
   EXPECT_THAT(error({model, "--input", "224y224"}),
-              HasSubstr("--input: '224y224' is no shape such as 3x224x224"));
+              HasSubstr("input: '224y224' is no shape such as 3x224x224"));
   EXPECT_THAT(error({model, "--gpu", "a100"}),
               HasSubstr("--gpu: 'a100' is not known; allowed: a100-40gb"));
   EXPECT_THAT(error({model, "--batch", "0"}), HasSubstr("--batch"));
