@@ -12,7 +12,7 @@ namespace {
 
 static_assert(kCategoryCount <= kMostGathered);
 // Jobs by which a batch asks for its rows before it adds them up. Source: ours, as kTile.
-constexpr size_t kAhead = 2;
+constexpr size_t kAhead = 4;
 
 class Gathered : public FirstLayer {
  public:

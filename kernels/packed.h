@@ -22,9 +22,14 @@ struct Placed {
   static std::align_val_t alignment(size_t n) {
     return std::align_val_t{n * sizeof(T) >= kHugePage ? kHugePage : kCacheLine};
   }
+  // Whole huge pages: of a page in part the system gives small ones.
+  static size_t bytes(size_t n) {
+    const size_t used = n * sizeof(T);
+    return used >= kHugePage ? (used + kHugePage - 1) / kHugePage * kHugePage : used;
+  }
   T* allocate(size_t n) {
-    void* memory = ::operator new(n * sizeof(T), alignment(n));
-    if (n * sizeof(T) >= kHugePage) ::madvise(memory, n * sizeof(T), MADV_HUGEPAGE);
+    void* memory = ::operator new(bytes(n), alignment(n));
+    if (bytes(n) >= kHugePage) ::madvise(memory, bytes(n), MADV_HUGEPAGE);
     return static_cast<T*>(memory);
   }
   void deallocate(T* memory, size_t n) { ::operator delete(memory, alignment(n)); }
