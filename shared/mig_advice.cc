@@ -166,34 +166,36 @@ std::string_view mig_why_name(MigWhy why) {
   return kWhyNames[static_cast<size_t>(why)];
 }
 
-MigQuestion mig_question(const Submission& s, const Config& config, const Site& site) {
+MigQuestion mig_question(const Submission& s, const Directives& directives, const Config& config,
+                         const Site& site) {
+  const auto because = [](MigWhy why) { return MigQuestion{.why = why, .run = {}}; };
   if (config.mig.mode == MigMode::kOff || config.mig.model_dirs.empty()) {
-    return {MigWhy::kOff, {}};
+    return because(MigWhy::kOff);
   }
-  if (config.mig.partitions.empty()) return {MigWhy::kNoCard, {}};
-  const Directives directives = directives_of(s);
-  if (directives.model.empty() || directives.off) return {MigWhy::kNoModel, {}};
+  if (config.mig.partitions.empty()) return because(MigWhy::kNoCard);
+  if (directives.model.empty() || directives.off) return because(MigWhy::kNoModel);
   const std::string card = card_of(s, config, site);
-  if (card.empty()) return {MigWhy::kNoCard, {}};
+  if (card.empty()) return because(MigWhy::kNoCard);
   const Resources resources = requested_resources(s);
-  if (!resources.gpu_type.empty()) return {MigWhy::kTyped, {}};
-  if (!asks_for_one_gpu(s, resources)) return {MigWhy::kNotOneGpu, {}};
+  if (!resources.gpu_type.empty()) return because(MigWhy::kTyped);
+  if (!asks_for_one_gpu(s, resources)) return because(MigWhy::kNotOneGpu);
   // Training takes the most: who does not say is not surprised. TF32 is what PyTorch lets
   // convolutions in FP32 use.
-  return {MigWhy::kNotRead, ModelRun{.path = absolute(directives.model, s.work_dir),
-                                     .card = card,
-                                     .input = directives.input,
-                                     .mode = or_else(directives.mode, "training"),
-                                     .format = or_else(directives.format, "tf32"),
-                                     .optimizer = or_else(directives.optimizer, "adam"),
-                                     .batch = directives.batch.value_or(0),
-                                     .context_mib = config.mig.context_mib}};
+  return {.why = MigWhy::kNotRead,
+          .run = ModelRun{.path = absolute(directives.model, s.work_dir),
+                          .card = card,
+                          .input = directives.input,
+                          .mode = or_else(directives.mode, "training"),
+                          .format = or_else(directives.format, "tf32"),
+                          .optimizer = or_else(directives.optimizer, "adam"),
+                          .batch = directives.batch.value_or(0),
+                          .context_mib = config.mig.context_mib}};
 }
 
-void advise_slice(const Submission& s, const ModelAnswer* answer, const Config& config,
+void advise_slice(const Submission& s, const MigQuestion& question, const Config& config,
                   const Site& site, Decision& d) {
-  const MigQuestion question = mig_question(s, config, site);
   d.mig.why = question.why;
+  const ModelAnswer* answer = question.answer;
   if (!question.run || answer == nullptr) return;
   const std::string model = shown(question.run->path);
   if (!answer->need) {
