@@ -62,6 +62,28 @@ json dippm_json(const MigAdvice& mig) {
           {"mig_profile", mig.profile.empty() ? json() : json(mig.profile)}};
 }
 
+std::string need_text(const MigAdvice& mig) {
+  char text[160];
+  std::snprintf(
+      text, sizeof text, "%.0f MiB, at most %.0f; a step takes %.2f ms and %.2f J on a whole card",
+      mig.need->memory_mib, mig.need->memory_upper_mib, mig.need->latency_ms, mig.need->energy_j);
+  return text;
+}
+
+json text_or_null(const std::string& text) {
+  return text.empty() ? json() : json(text);
+}
+
+std::string duration_text(double seconds) {
+  return format_time_limit(static_cast<uint32_t>(std::ceil(seconds / 60)));
+}
+
+}  // namespace
+
+std::string limit_text(const std::optional<uint32_t>& minutes) {
+  return minutes ? format_time_limit(*minutes) : "none";
+}
+
 const char* explain(MigWhy why) {
   switch (why) {
     case MigWhy::kNoModel:
@@ -88,28 +110,6 @@ const char* explain(MigWhy why) {
       return "the smallest slice that fits";
   }
   return "unknown";
-}
-
-std::string need_text(const MigAdvice& mig) {
-  char text[160];
-  std::snprintf(
-      text, sizeof text, "%.0f MiB, at most %.0f; a step takes %.2f ms and %.2f J on a whole card",
-      mig.need->memory_mib, mig.need->memory_upper_mib, mig.need->latency_ms, mig.need->energy_j);
-  return text;
-}
-
-json text_or_null(const std::string& text) {
-  return text.empty() ? json() : json(text);
-}
-
-std::string duration_text(double seconds) {
-  return format_time_limit(static_cast<uint32_t>(std::ceil(seconds / 60)));
-}
-
-}  // namespace
-
-std::string limit_text(const std::optional<uint32_t>& minutes) {
-  return minutes ? format_time_limit(*minutes) : "none";
 }
 
 const char* explain(Why why) {

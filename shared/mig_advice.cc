@@ -10,6 +10,7 @@
 #include "shared/message.h"
 #include "shared/mig.h"
 #include "shared/printable.h"
+#include "shared/slice_audit.h"
 #include "shared/units.h"
 
 namespace auspex {
@@ -155,8 +156,8 @@ void say(Decision& d, const std::string& text) {
 void apply_type(const Submission& s, const GpuField& field, const std::string& typed, Decision& d) {
   d.mig.why = MigWhy::kApplied;
   d.edits.*field.edit = typed;
-  const std::string audit = "auspex-mig:1 asked=" + s.*field.asked + " applied=" + typed +
-                            " memory=" + format_whole(std::round(d.mig.need->memory_mib));
+  const std::string audit =
+      slice_audit_text({s.*field.asked, typed, std::round(d.mig.need->memory_mib)});
   d.edits.admin_comment = d.edits.admin_comment ? *d.edits.admin_comment + ' ' + audit : audit;
 }
 
@@ -164,6 +165,12 @@ void apply_type(const Submission& s, const GpuField& field, const std::string& t
 
 std::string_view mig_why_name(MigWhy why) {
   return kWhyNames[static_cast<size_t>(why)];
+}
+
+std::optional<MigWhy> mig_why_named(std::string_view name) {
+  const auto found = std::find(kWhyNames.begin(), kWhyNames.end(), name);
+  if (found == kWhyNames.end()) return std::nullopt;
+  return static_cast<MigWhy>(found - kWhyNames.begin());
 }
 
 MigQuestion mig_question(const Submission& s, const Directives& directives, const Config& config,
@@ -195,8 +202,11 @@ MigQuestion mig_question(const Submission& s, const Directives& directives, cons
 void advise_slice(const Submission& s, const MigQuestion& question, const Config& config,
                   const Site& site, Decision& d) {
   d.mig.why = question.why;
+  if (!question.run) return;
+  d.mig.card = question.run->card;
+  d.mig.headroom = config.mig.headroom;
   const ModelAnswer* answer = question.answer;
-  if (!question.run || answer == nullptr) return;
+  if (answer == nullptr) return;
   const std::string model = shown(question.run->path);
   if (!answer->need) {
     d.mig.why = MigWhy::kRefused;
@@ -204,7 +214,7 @@ void advise_slice(const Submission& s, const MigQuestion& question, const Config
   }
   const ModelNeed& need = *answer->need;
   d.mig.need = need;
-  const MigCard& card = *mig_card(question.run->card);
+  const MigCard& card = *mig_card(d.mig.card);
   const auto types = common_types(s, site);
   if (!types || !has_slices(card, config, *types)) {
     d.mig.why = MigWhy::kTypesUnknown;

@@ -46,6 +46,8 @@ TEST(MigAdvice, AsksForTheSmallestSliceThatFits) {
   const Decision d = Case().decided();
   EXPECT_EQ(d.mig.why, MigWhy::kApplied);
   EXPECT_EQ(d.mig.profile, "1g.5gb");
+  EXPECT_EQ(d.mig.card, "a100-40gb");
+  EXPECT_EQ(d.mig.headroom, 0.10);
   EXPECT_EQ(d.edits.tres_per_node, "gres:gpu:1g.5gb:1");
   EXPECT_EQ(d.edits.message,
             "auspex: net.onnx needs about 3 GiB, at most 3 GiB, of the 4.8 GiB of a 1g.5gb: gpu:1 "
@@ -269,6 +271,15 @@ TEST(MigAdvice, StandsBehindWhatIsSaidOfTheLimit) {
   EXPECT_EQ(audit->applied_min, 100U);
   EXPECT_THAT(with_audit(*d.edits.admin_comment, *audit),
               HasSubstr(" auspex-mig:1 asked=gres:gpu:1 "));
+}
+
+TEST(MigAdvice, EveryReasonHasItsName) {
+  for (size_t i = 0; i < kMigWhyCount; ++i) {
+    const auto why = static_cast<MigWhy>(i);
+    EXPECT_EQ(mig_why_named(mig_why_name(why)), why);
+  }
+  EXPECT_FALSE(mig_why_named(""));
+  EXPECT_FALSE(mig_why_named("small"));
 }
 
 TEST(GpuTypes, OfANode) {

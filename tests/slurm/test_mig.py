@@ -84,9 +84,23 @@ class Mig(SlurmCase):
         self.assertRegex(said['decision']['gres']['applied'], r'^gres[:/]gpu:2g\.10gb:1$')
         self.assertEqual(said['dippm']['mig_profile'], '2g.10gb')
         self.assertEqual(said['decision']['message'], result.stderr.strip().removeprefix('sbatch: '))
+        self.assert_explained(daemon, result.job_id)
         # A batch of one fits the smallest slice, and its step is the host's: no more compute.
         small = self.wait_for(f'#AUSPEX model={self.models}/resnet50.onnx batch=1 mode=inference', '1g.5gb')
         self.assertRegex(small[-1][1], r'^gres[:/]gpu:1g\.5gb:1$')
+
+    def assert_explained(self, daemon, job_id):
+        def from_ledger():
+            story = daemon.explain(job_id)
+            return story if story['source'] == 'ledger' else None
+        said = wait_until(from_ledger, 30, 'the ledger to know the job')['slice']
+        memory, upper = said.pop('memory_mib'), said.pop('memory_upper_mib')
+        self.assertEqual(said, {'why': 'applied', 'type': '2g.10gb', 'profile': '2g.10gb',
+                                'card': 'a100-40gb', 'headroom': 0.1})
+        self.assertTrue(4000 < memory < upper < 9.8 * 1024, (memory, upper))
+        text = daemon.auspex('explain', str(job_id)).stdout.decode()
+        self.assertIn('2g.10gb of a100-40gb: the smallest slice that fits', text)
+        self.assertIn(f'{memory:.0f} MiB, at most {upper:.0f}; 10 % more is to stay free', text)
 
     def script_file(self, *lines):
         path = f'{self.cluster.base}/work/mig.sh'
