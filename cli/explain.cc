@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/decision_output.h"
+#include "cli/or_null.h"
 #include "cli/slurm_record.h"
 #include "cli/terminal.h"
 #include "daemon/ledger/story.h"
@@ -122,21 +123,12 @@ void print_story(const Story& story) {
   print_fields(fields);
 }
 
-template <class T>
-nlohmann::json or_null(const std::optional<T>& value) {
-  return value ? nlohmann::json(*value) : nlohmann::json();
-}
-
-nlohmann::json text_or_null(const std::string& text) {
-  return text.empty() ? nlohmann::json() : nlohmann::json(text);
-}
-
 nlohmann::json slice_json(const SliceEntry& slice) {
   if (slice.why.empty()) return nullptr;
   return {{"why", slice.why},
-          {"type", text_or_null(slice.type)},
-          {"profile", text_or_null(slice.profile)},
-          {"card", text_or_null(slice.card)},
+          {"type", or_null(slice.type)},
+          {"profile", or_null(slice.profile)},
+          {"card", or_null(slice.card)},
           {"memory_mib", or_null(slice.memory_mib)},
           {"memory_upper_mib", or_null(slice.memory_upper_mib)},
           {"headroom", or_null(slice.headroom)}};
