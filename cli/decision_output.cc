@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cli/or_null.h"
 #include "cli/terminal.h"
 #include "shared/units.h"
 
@@ -13,11 +14,6 @@ namespace auspex::cli {
 namespace {
 
 using nlohmann::json;
-
-template <class T>
-json or_null(const std::optional<T>& value) {
-  return value ? json(*value) : json();
-}
 
 double to_cents(double value) {
   return std::round(value * 100) / 100;
@@ -59,7 +55,25 @@ json dippm_json(const MigAdvice& mig) {
           {"memory_upper_mib", to_cents(mig.need->memory_upper_mib)},
           {"latency_ms", to_cents(mig.need->latency_ms)},
           {"energy_j", to_cents(mig.need->energy_j)},
-          {"mig_profile", mig.profile.empty() ? json() : json(mig.profile)}};
+          {"mig_profile", or_null(mig.profile)}};
+}
+
+std::string need_text(const MigAdvice& mig) {
+  char text[160];
+  std::snprintf(
+      text, sizeof text, "%.0f MiB, at most %.0f; a step takes %.2f ms and %.2f J on a whole card",
+      mig.need->memory_mib, mig.need->memory_upper_mib, mig.need->latency_ms, mig.need->energy_j);
+  return text;
+}
+
+std::string duration_text(double seconds) {
+  return format_time_limit(static_cast<uint32_t>(std::ceil(seconds / 60)));
+}
+
+}  // namespace
+
+std::string limit_text(const std::optional<uint32_t>& minutes) {
+  return minutes ? format_time_limit(*minutes) : "none";
 }
 
 const char* explain(MigWhy why) {
@@ -88,28 +102,6 @@ const char* explain(MigWhy why) {
       return "the smallest slice that fits";
   }
   return "unknown";
-}
-
-std::string need_text(const MigAdvice& mig) {
-  char text[160];
-  std::snprintf(
-      text, sizeof text, "%.0f MiB, at most %.0f; a step takes %.2f ms and %.2f J on a whole card",
-      mig.need->memory_mib, mig.need->memory_upper_mib, mig.need->latency_ms, mig.need->energy_j);
-  return text;
-}
-
-json text_or_null(const std::string& text) {
-  return text.empty() ? json() : json(text);
-}
-
-std::string duration_text(double seconds) {
-  return format_time_limit(static_cast<uint32_t>(std::ceil(seconds / 60)));
-}
-
-}  // namespace
-
-std::string limit_text(const std::optional<uint32_t>& minutes) {
-  return minutes ? format_time_limit(*minutes) : "none";
 }
 
 const char* explain(Why why) {
@@ -183,7 +175,7 @@ json edits_json(const Submission& submission, const Edits& edits) {
   const auto& asked_min = submission.time_limit_min;
   const auto applied_min = edits.time_limit_min ? edits.time_limit_min : asked_min;
   return {{"time_limit_min", {{"asked", or_null(asked_min)}, {"applied", or_null(applied_min)}}},
-          {"gres", {{"asked", text_or_null(gres.asked)}, {"applied", text_or_null(gres.applied)}}},
+          {"gres", {{"asked", or_null(gres.asked)}, {"applied", or_null(gres.applied)}}},
           {"site_factor", or_null(edits.site_factor)},
           {"admin_comment", or_null(edits.admin_comment)},
           {"message", or_null(edits.message)},
@@ -199,7 +191,7 @@ json decision_json(const Submission& submission, const Decision& d) {
   return {{"decision", std::move(decision)},
           {"prediction", d.prediction ? prediction_json(*d.prediction) : json()},
           {"dippm", dippm_json(d.mig)},
-          {"slice", {{"why", mig_why_name(d.mig.why)}, {"type", text_or_null(d.mig.type)}}}};
+          {"slice", {{"why", mig_why_name(d.mig.why)}, {"type", or_null(d.mig.type)}}}};
 }
 
 void print_decision(const Submission& submission, const Decision& d) {

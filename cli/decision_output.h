@@ -22,6 +22,7 @@ nlohmann::json decision_json(const Submission& submission, const Decision& decis
 std::string limit_text(const std::optional<uint32_t>& minutes);
 // In words.
 const char* explain(Why why);
+const char* explain(MigWhy why);
 
 void print_decision(const Submission& submission, const Decision& decision);
 

@@ -16,7 +16,6 @@
 #include "daemon/engine.h"
 #include "ipc/client.h"
 #include "shared/history/kept.h"
-#include "shared/mig_advice.h"
 #include "shared/sbatch_options.h"
 
 namespace auspex::cli {
@@ -169,11 +168,14 @@ int run_one(const Options& options, const Words& words) {
   print_warnings(warnings);
   const Result<Site> site = daemon_site(*engine);
   const Site known = site ? *site : Site{};
-  const MigQuestion question = mig_question(*submission, engine->config(), known);
-  std::optional<ModelAnswer> answer;
-  if (question.run) answer = model_answer(*question.run, engine->config().mig);
+  Terms terms = terms_of(*submission, engine->config(), known);
+  ModelAnswer answer;
+  if (terms.slice.run) {
+    answer = model_answer(*terms.slice.run, engine->config().mig);
+    terms.slice.answer = &answer;
+  }
   const Decision decision =
-      engine->decide(*submission, &history, known, answer ? &*answer : nullptr);
+      engine->decide(*submission, terms, history_request_of(*submission), &history, known);
   if (options.json) {
     nlohmann::json json = decision_json(*submission, decision);
     json["site"] = site ? "known" : "assumed";

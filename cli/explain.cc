@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/decision_output.h"
+#include "cli/or_null.h"
 #include "cli/slurm_record.h"
 #include "cli/terminal.h"
 #include "daemon/ledger/story.h"
@@ -69,6 +70,29 @@ std::string predicted_text(const DecisionEntry& d) {
   return text + " (model " + d.model + ")";
 }
 
+// Nothing for a job that names no model.
+void add_slice(const SliceEntry& slice, Fields& fields) {
+  const auto why = mig_why_named(slice.why);
+  if (!why || *why == MigWhy::kNoModel || *why == MigWhy::kOff) return;
+  if (slice.memory_mib) {
+    std::string needs = format_whole(*slice.memory_mib) + " MiB";
+    if (slice.memory_upper_mib) needs += ", at most " + format_whole(*slice.memory_upper_mib);
+    if (slice.headroom) needs += "; " + format_share(*slice.headroom) + " more is to stay free";
+    fields.emplace_back("needs", needs);
+  }
+  std::string what = slice.type.empty() ? slice.profile : slice.type;
+  if (what.empty()) {
+    what = "none";
+  } else {
+    if (!slice.profile.empty() && what != slice.profile) what += " (" + slice.profile + ")";
+    if (!slice.card.empty()) what += " of " + slice.card;
+  }
+  const bool missed = *why == MigWhy::kApplied && slice.type.empty();
+  what += missed ? ": not what the job got, as the answer came too late or was refused"
+                 : std::string(": ") + explain(*why);
+  fields.emplace_back("slice", one_line(what));
+}
+
 void print_story(const Story& story) {
   const DecisionEntry& d = story.decision;
   std::string owner = "user " + std::to_string(d.user);
@@ -84,6 +108,7 @@ void print_story(const Story& story) {
     fields.emplace_back("applied",
                         d.applied_min == d.asked_min ? "no change" : limit_text(d.applied_min));
   }
+  add_slice(d.slice, fields);
   if (d.site_factor) fields.emplace_back("order", "site factor " + std::to_string(*d.site_factor));
   if (story.start_s) fields.emplace_back("started", time_text(*story.start_s));
   for (const Story::Change& change : story.changes) {
@@ -98,9 +123,15 @@ void print_story(const Story& story) {
   print_fields(fields);
 }
 
-template <class T>
-nlohmann::json or_null(const std::optional<T>& value) {
-  return value ? nlohmann::json(*value) : nlohmann::json();
+nlohmann::json slice_json(const SliceEntry& slice) {
+  if (slice.why.empty()) return nullptr;
+  return {{"why", slice.why},
+          {"type", or_null(slice.type)},
+          {"profile", or_null(slice.profile)},
+          {"card", or_null(slice.card)},
+          {"memory_mib", or_null(slice.memory_mib)},
+          {"memory_upper_mib", or_null(slice.memory_upper_mib)},
+          {"headroom", or_null(slice.headroom)}};
 }
 
 void print_story_json(const Story& story, const char* source) {
@@ -126,6 +157,7 @@ void print_story_json(const Story& story, const char* source) {
        {"level", d.level},
        {"model", d.model},
        {"site_factor", or_null(d.site_factor)},
+       {"slice", slice_json(d.slice)},
        {"submit", or_null(story.submit_s)},
        {"start", or_null(story.start_s)},
        {"end", or_null(story.end_s)},

@@ -132,6 +132,7 @@ Story story_of(const SlurmRecord& record) {
   }
   const auto limit = parse_time_limit_min(record.limit);
   if (limit) d.asked_min = d.applied_min = *limit;
+  d.slice = slice_entry(record.admin_comment);
   const auto audit = find_audit(record.admin_comment);
   if (!audit) return story;
   d.mode = mode_name(audit->mode);

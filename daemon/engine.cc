@@ -10,8 +10,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "shared/policy.h"
-
 namespace auspex {
 namespace {
 
@@ -68,12 +66,12 @@ Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& con
   return RuntimePredictor::load(config.model, config.backend == Backend::kCuda ? "cuda" : "auto");
 }
 
-Decision Engine::decide(const Submission& submission, const HistoryRequest& request,
-                        const JobHistory* history, const Site& site,
-                        const ModelAnswer* answer) const {
-  if (!predictor_) return auspex::decide(submission, nullptr, config_, site, answer);
+Decision Engine::decide(const Submission& submission, const Terms& terms,
+                        const HistoryRequest& request, const JobHistory* history,
+                        const Site& site) const {
+  if (!predictor_) return auspex::decide(submission, terms, nullptr, config_, site);
   const Prediction prediction = predictor_->predict(request, history);
-  return auspex::decide(submission, &prediction, config_, site, answer);
+  return auspex::decide(submission, terms, &prediction, config_, site);
 }
 
 std::optional<SecondLook> Engine::look_again(const Submission& submission,

@@ -9,6 +9,7 @@
 #include "kernels/predictor.h"
 #include "shared/config.h"
 #include "shared/decision.h"
+#include "shared/policy.h"
 #include "shared/result.h"
 #include "shared/second_look.h"
 #include "shared/site.h"
@@ -22,14 +23,15 @@ class Engine {
       : config_(std::move(config)), predictor_(std::move(predictor)) {}
 
   // request: history_request_of() the submission. history: what is known when the job is submitted;
-  // null: nothing. site, answer: see decide(). Threads: any, while nobody changes it. Pure but for
-  // the clock that measures the prediction.
-  Decision decide(const Submission& submission, const HistoryRequest& request,
-                  const JobHistory* history, const Site& site,
-                  const ModelAnswer* answer = nullptr) const;
+  // null: nothing. terms, site: see decide() in shared/policy.h. Threads: any, while nobody changes
+  // it. Pure but for the clock that measures the prediction.
+  Decision decide(const Submission& submission, const Terms& terms, const HistoryRequest& request,
+                  const JobHistory* history, const Site& site) const;
+  // Of which no model is known.
   Decision decide(const Submission& submission, const JobHistory* history = nullptr,
-                  const Site& site = {}, const ModelAnswer* answer = nullptr) const {
-    return decide(submission, history_request_of(submission), history, site, answer);
+                  const Site& site = {}) const {
+    return decide(submission, terms_of(submission, config_, site), history_request_of(submission),
+                  history, site);
   }
 
   // Of a job that still waits at `now_s`; see look_again().

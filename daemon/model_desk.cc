@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 constexpr size_t kMostEntries = 4096;
 constexpr auto kAskAgain = 60s;    // what was asked and never answered
 constexpr auto kRefusedFor = 10s;  // what could not be read may be mended by now
-constexpr auto kHangs = 5s;        // a check that is not answered for so long
+constexpr auto kHangs = 5s;        // a program that says nothing to a check
 constexpr auto kPause = 5s;        // between two starts
 constexpr size_t kMostLeaving = 4;
 
@@ -108,7 +108,7 @@ void ModelDesk::look_after() {
     restart("the program that reads them ended; it is started again");
   }
   if (unanswered_since_ != Clock::time_point{} && now - unanswered_since_ > kHangs) {
-    restart("a file system hangs; the program that reads them is started again");
+    restart("the program that reads them does not answer; it is started again");
   }
   if (pid_ == 0 && now >= start_at_ && leaving_.size() < kMostLeaving) start();
 }
@@ -131,11 +131,17 @@ std::optional<ModelReply> ModelDesk::receive() {
 void ModelDesk::take(ModelReply reply) {
   unanswered_since_ = {};
   const auto asked = asked_.find(reply.id);
-  if (asked == asked_.end()) return;  // a check that came too late
+  if (asked == asked_.end()) return;
   const auto found = entries_.find(asked->second);
   asked_.erase(asked);
-  if (found == entries_.end()) return;
+  if (found == entries_.end() || reply.same) return;  // a check that came too late
   Entry& entry = found->second;
+  const bool another = !reply.answer.need && reply.answer.refusal.empty();
+  if (another) {
+    entry.state = State::kAsked;
+    entry.at = {};  // long ago: the next one asks
+    return;
+  }
   entry.state = State::kKnown;
   entry.at = Clock::now();
   entry.identity = reply.identity;
@@ -162,13 +168,13 @@ void ModelDesk::ask(ModelQuestion question, const std::string& key) {
   asked_[question.id] = key;
 }
 
-bool ModelDesk::is_still(ModelQuestion question, const Entry& entry,
-                         std::chrono::microseconds patience) {
+std::optional<ModelReply> ModelDesk::check(ModelQuestion question, const std::string& key,
+                                           const Entry& entry, std::chrono::microseconds patience) {
   question.kind = QuestionKind::kCheck;
   question.id = next_id_++;
   question.identity = entry.identity;
   const auto until = Clock::now() + patience;
-  if (!send(question)) return false;
+  if (!send(question)) return std::nullopt;
   if (unanswered_since_ == Clock::time_point{}) unanswered_since_ = Clock::now();
   while (socket_.get() >= 0) {
     const auto left = std::max(until - Clock::now(), Clock::duration::zero());
@@ -177,17 +183,17 @@ bool ModelDesk::is_still(ModelQuestion question, const Entry& entry,
     pollfd watched = {socket_.get(), POLLIN, 0};
     if (::ppoll(&watched, 1, &wait, nullptr) <= 0) {
       ++late_;
-      return false;
+      if (asked_.size() < kMostEntries) asked_[question.id] = key;
+      break;
     }
     auto reply = receive();
-    if (!reply) continue;
-    if (reply->id == question.id) {
+    if (reply && reply->id == question.id) {
       unanswered_since_ = {};
-      return reply->same;
+      return reply;
     }
-    take(std::move(*reply));
+    if (reply) take(std::move(*reply));
   }
-  return false;
+  return std::nullopt;
 }
 
 const ModelAnswer* ModelDesk::look_up(uint32_t uid, uint32_t gid, const ModelRun& run,
@@ -209,14 +215,23 @@ const ModelAnswer* ModelDesk::look_up(uint32_t uid, uint32_t gid, const ModelRun
   Entry& entry = found->second;
   entry.used = now;
   if (entry.state == State::kAsked) return nullptr;
-  const bool refused = !entry.answer.need;
-  // The check may take in what was asked before: references to entries stay, this one's included.
-  if (refused ? now - entry.at < kRefusedFor : is_still(question, entry, patience)) {
-    ++given_;
-    return &entry.answer;
+  bool out_of_date = now - entry.at > kRefusedFor;
+  if (entry.answer.need) {
+    // It may take in what was asked before: references to entries stay, this one's included.
+    auto checked = check(question, *key, entry, patience);
+    if (!checked) return nullptr;
+    out_of_date = !checked->same && checked->answer.refusal.empty();
+    if (!checked->same && !out_of_date) {
+      entry.answer = std::move(checked->answer);
+      entry.at = Clock::now();
+    }
   }
-  if (refused || unanswered_since_ == Clock::time_point{}) ask(question, *key);
-  return nullptr;
+  if (out_of_date) {
+    ask(question, *key);
+    return nullptr;
+  }
+  ++given_;
+  return &entry.answer;
 }
 
 nlohmann::json ModelDesk::status() const {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -59,11 +60,13 @@ class ModelDesk {
   void reap();
   bool send(const ModelQuestion& question);
   void ask(ModelQuestion question, const std::string& key);
+  // Whether the file is still the one that was read. nullopt: nobody says so in time.
+  std::optional<ModelReply> check(ModelQuestion question, const std::string& key,
+                                  const Entry& entry, std::chrono::microseconds patience);
   void make_room();
   // One message, if there is one. nullopt: none, or not a sound one.
   std::optional<ModelReply> receive();
   void take(ModelReply reply);
-  bool is_still(ModelQuestion question, const Entry& entry, std::chrono::microseconds patience);
 
   Config::Mig mig_;
   std::string program_;

@@ -11,7 +11,6 @@
 #include "kernels/cuda_network.h"
 #include "shared/audit.h"
 #include "shared/message.h"
-#include "shared/mig_advice.h"
 
 namespace auspex {
 namespace {
@@ -179,8 +178,9 @@ ipc::DecideReply DecisionService::decide(const ipc::DecideRequest& request) {
   const auto start = std::chrono::steady_clock::now();
   request_ = history_request_of(request.submission);
   const Site& site = watch_.site(start);
-  decision_ = engine_->decide(request.submission, request_, &history_->history(), site,
-                              model_answer(request.submission, site));
+  Terms terms = terms_of(request.submission, engine_->config(), site);
+  terms.slice.answer = model_answer(request.submission, terms.slice);
+  decision_ = engine_->decide(request.submission, terms, request_, &history_->history(), site);
   const Decision& decision = decision_;
   ++decisions_;
   changed_ += decision.changed();
@@ -194,13 +194,12 @@ ipc::DecideReply DecisionService::decide(const ipc::DecideRequest& request) {
   return {decision.edits, std::chrono::microseconds(engine_->config().deadline_us)};
 }
 
-const ModelAnswer* DecisionService::model_answer(const Submission& submission, const Site& site) {
-  if (models_ == nullptr) return nullptr;
-  const Config& config = engine_->config();
-  const MigQuestion question = mig_question(submission, config, site);
+const ModelAnswer* DecisionService::model_answer(const Submission& submission,
+                                                 const MigQuestion& question) {
+  if (models_ == nullptr || !question.run) return nullptr;
   const auto uid = to_id(submission.user), gid = to_id(submission.group);
-  if (!question.run || !uid || !gid) return nullptr;
-  const std::chrono::microseconds share(config.deadline_us / 4);
+  if (!uid || !gid) return nullptr;
+  const std::chrono::microseconds share(engine_->config().deadline_us / 4);
   return models_->look_up(*uid, *gid, *question.run, std::min(share, kModelPatience));
 }
 

@@ -52,7 +52,8 @@ class DecisionService final : public ipc::Service {
 
  private:
   void count(const ipc::CallReport& report);
-  const ModelAnswer* model_answer(const Submission& submission, const Site& site);
+  // nullptr: not known, or nothing is asked.
+  const ModelAnswer* model_answer(const Submission& submission, const MigQuestion& question);
 
   std::string config_path_;
   std::shared_ptr<const Engine> engine_;

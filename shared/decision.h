@@ -53,10 +53,13 @@ enum class MigWhy : uint8_t {
 };
 inline constexpr size_t kMigWhyCount = static_cast<size_t>(MigWhy::kApplied) + 1;
 std::string_view mig_why_name(MigWhy why);
+std::optional<MigWhy> mig_why_named(std::string_view name);
 
 struct MigAdvice {
   MigWhy why = MigWhy::kNoModel;
   std::optional<ModelNeed> need;
+  std::string card;     // as in shared/mig.h; empty: nothing was asked of the model
+  double headroom = 0;  // share of the memory needed that stays free
   std::string profile;  // "2g.10gb"; empty: none
   std::string type;     // what the site calls it
 

@@ -10,6 +10,7 @@
 #include "shared/message.h"
 #include "shared/mig.h"
 #include "shared/printable.h"
+#include "shared/slice_audit.h"
 #include "shared/units.h"
 
 namespace auspex {
@@ -155,8 +156,8 @@ void say(Decision& d, const std::string& text) {
 void apply_type(const Submission& s, const GpuField& field, const std::string& typed, Decision& d) {
   d.mig.why = MigWhy::kApplied;
   d.edits.*field.edit = typed;
-  const std::string audit = "auspex-mig:1 asked=" + s.*field.asked + " applied=" + typed +
-                            " memory=" + format_whole(std::round(d.mig.need->memory_mib));
+  const std::string audit =
+      slice_audit_text({s.*field.asked, typed, std::round(d.mig.need->memory_mib)});
   d.edits.admin_comment = d.edits.admin_comment ? *d.edits.admin_comment + ' ' + audit : audit;
 }
 
@@ -166,35 +167,46 @@ std::string_view mig_why_name(MigWhy why) {
   return kWhyNames[static_cast<size_t>(why)];
 }
 
-MigQuestion mig_question(const Submission& s, const Config& config, const Site& site) {
-  if (config.mig.mode == MigMode::kOff || config.mig.model_dirs.empty()) {
-    return {MigWhy::kOff, {}};
-  }
-  if (config.mig.partitions.empty()) return {MigWhy::kNoCard, {}};
-  const Directives directives = directives_of(s);
-  if (directives.model.empty() || directives.off) return {MigWhy::kNoModel, {}};
-  const std::string card = card_of(s, config, site);
-  if (card.empty()) return {MigWhy::kNoCard, {}};
-  const Resources resources = requested_resources(s);
-  if (!resources.gpu_type.empty()) return {MigWhy::kTyped, {}};
-  if (!asks_for_one_gpu(s, resources)) return {MigWhy::kNotOneGpu, {}};
-  // Training takes the most: who does not say is not surprised. TF32 is what PyTorch lets
-  // convolutions in FP32 use.
-  return {MigWhy::kNotRead, ModelRun{.path = absolute(directives.model, s.work_dir),
-                                     .card = card,
-                                     .input = directives.input,
-                                     .mode = or_else(directives.mode, "training"),
-                                     .format = or_else(directives.format, "tf32"),
-                                     .optimizer = or_else(directives.optimizer, "adam"),
-                                     .batch = directives.batch.value_or(0),
-                                     .context_mib = config.mig.context_mib}};
+std::optional<MigWhy> mig_why_named(std::string_view name) {
+  const auto found = std::find(kWhyNames.begin(), kWhyNames.end(), name);
+  if (found == kWhyNames.end()) return std::nullopt;
+  return static_cast<MigWhy>(found - kWhyNames.begin());
 }
 
-void advise_slice(const Submission& s, const ModelAnswer* answer, const Config& config,
+MigQuestion mig_question(const Submission& s, const Directives& directives, const Config& config,
+                         const Site& site) {
+  const auto because = [](MigWhy why) { return MigQuestion{.why = why, .run = {}}; };
+  if (config.mig.mode == MigMode::kOff || config.mig.model_dirs.empty()) {
+    return because(MigWhy::kOff);
+  }
+  if (config.mig.partitions.empty()) return because(MigWhy::kNoCard);
+  if (directives.model.empty() || directives.off) return because(MigWhy::kNoModel);
+  const std::string card = card_of(s, config, site);
+  if (card.empty()) return because(MigWhy::kNoCard);
+  const Resources resources = requested_resources(s);
+  if (!resources.gpu_type.empty()) return because(MigWhy::kTyped);
+  if (!asks_for_one_gpu(s, resources)) return because(MigWhy::kNotOneGpu);
+  // Training takes the most: who does not say is not surprised. TF32 is what PyTorch lets
+  // convolutions in FP32 use.
+  return {.why = MigWhy::kNotRead,
+          .run = ModelRun{.path = absolute(directives.model, s.work_dir),
+                          .card = card,
+                          .input = directives.input,
+                          .mode = or_else(directives.mode, "training"),
+                          .format = or_else(directives.format, "tf32"),
+                          .optimizer = or_else(directives.optimizer, "adam"),
+                          .batch = directives.batch.value_or(0),
+                          .context_mib = config.mig.context_mib}};
+}
+
+void advise_slice(const Submission& s, const MigQuestion& question, const Config& config,
                   const Site& site, Decision& d) {
-  const MigQuestion question = mig_question(s, config, site);
   d.mig.why = question.why;
-  if (!question.run || answer == nullptr) return;
+  if (!question.run) return;
+  d.mig.card = question.run->card;
+  d.mig.headroom = config.mig.headroom;
+  const ModelAnswer* answer = question.answer;
+  if (answer == nullptr) return;
   const std::string model = shown(question.run->path);
   if (!answer->need) {
     d.mig.why = MigWhy::kRefused;
@@ -202,7 +214,7 @@ void advise_slice(const Submission& s, const ModelAnswer* answer, const Config& 
   }
   const ModelNeed& need = *answer->need;
   d.mig.need = need;
-  const MigCard& card = *mig_card(question.run->card);
+  const MigCard& card = *mig_card(d.mig.card);
   const auto types = common_types(s, site);
   if (!types || !has_slices(card, config, *types)) {
     d.mig.why = MigWhy::kTypesUnknown;

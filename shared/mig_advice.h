@@ -17,14 +17,17 @@ namespace auspex {
 struct MigQuestion {
   MigWhy why = MigWhy::kNotRead;
   std::optional<ModelRun> run;
+  const ModelAnswer* answer = nullptr;  // to `run`, for whoever knows it to fill in
 };
-MigQuestion mig_question(const Submission& submission, const Config& config, const Site& site);
+// directives: directives_of() the submission.
+MigQuestion mig_question(const Submission& submission, const Directives& directives,
+                         const Config& config, const Site& site);
 
 // Sets decision.mig and, by mig.mode, its edits: the GPU's type, a line for the user, the audit.
-// answer: to mig_question(); nullptr: not known. Only types that each of the job's partitions has;
-// the smallest in memory that fits with headroom, and of equal memory more compute only where a
-// step gains by it. Pure.
-void advise_slice(const Submission& submission, const ModelAnswer* answer, const Config& config,
+// question: of this submission. Only types that each of the job's partitions has; the smallest in
+// memory that fits with headroom, and of equal memory more compute only where a step gains by it.
+// Pure.
+void advise_slice(const Submission& submission, const MigQuestion& question, const Config& config,
                   const Site& site, Decision& decision);
 
 }  // namespace auspex

@@ -8,7 +8,6 @@
 
 #include "shared/audit.h"
 #include "shared/message.h"
-#include "shared/mig_advice.h"
 #include "shared/units.h"
 
 namespace auspex {
@@ -36,26 +35,24 @@ bool matches(const RuleMatch& match, const Submission& s, const Site& site) {
          matches(match.user, s.user) && matches(match.qos, s.qos) && matches(match.name, s.name);
 }
 
-struct Choice {
-  Mode mode;
-  double risk;
-  int rule;
-};
-
-Choice choose(const Submission& submission, const Config& config, const Site& site) {
+// Of the terms, what the rule says.
+Terms matching_rule(const Submission& submission, const Config& config, const Site& site) {
+  Terms terms{.mode = config.mode, .risk = config.risk, .slice = {}};
   for (size_t i = 0; i < config.rules.size(); ++i) {
     const Rule& rule = config.rules[i];
-    if (matches(rule.match, submission, site)) {
-      return {rule.mode, rule.risk.value_or(config.risk), static_cast<int>(i)};
-    }
+    if (!matches(rule.match, submission, site)) continue;
+    terms.mode = rule.mode;
+    terms.risk = rule.risk.value_or(config.risk);
+    terms.rule = static_cast<int>(i);
+    break;
   }
-  return {config.mode, config.risk, -1};
+  return terms;
 }
 
 // What the user decided, and what has a meaning of its own for the limit, is not ours to change.
-std::optional<Why> left_alone(const Submission& s, Mode mode) {
-  if (mode == Mode::kOff) return Why::kModeOff;
-  if (directives_of(s).off) return Why::kOptOut;
+std::optional<Why> left_alone(const Submission& s, const Terms& terms) {
+  if (terms.mode == Mode::kOff) return Why::kModeOff;
+  if (terms.opted_out) return Why::kOptOut;
   if (s.kind == SubmissionKind::kInteractive) return Why::kInteractive;
   if (s.time_min_min) return Why::kTimeMin;
   if (s.warn_signal != 0 || s.warn_time_s != 0) return Why::kSignal;
@@ -193,13 +190,12 @@ std::optional<Why> why_named(std::string_view name) {
 
 namespace {
 
-Decision decide_limit(const Submission& submission, const Prediction* prediction,
-                      const Config& config, const Site& site) {
+Decision decide_limit(const Submission& submission, const Terms& terms,
+                      const Prediction* prediction, const Config& config, const Site& site) {
   Decision d;
-  const Choice choice = choose(submission, config, site);
-  d.mode = choice.mode;
-  d.rule = choice.rule;
-  d.quantile_level = 1 - choice.risk;
+  d.mode = terms.mode;
+  d.rule = terms.rule;
+  d.quantile_level = 1 - terms.risk;
   d.asked_min = d.applied_min = submission.time_limit_min;
   if (prediction != nullptr) d.prediction = *prediction;
 
@@ -207,7 +203,7 @@ Decision decide_limit(const Submission& submission, const Prediction* prediction
     d.why = why;
     return d;
   };
-  if (const auto reason = left_alone(submission, d.mode)) return because(*reason);
+  if (const auto reason = left_alone(submission, terms)) return because(*reason);
   if (!prediction) return because(Why::kNoModel);
   if (config.order.weight > 0 && d.mode > Mode::kAdvise) {
     d.edits.site_factor = site_factor(*prediction, config.order);
@@ -231,10 +227,20 @@ Decision decide_limit(const Submission& submission, const Prediction* prediction
 
 }  // namespace
 
-Decision decide(const Submission& submission, const Prediction* prediction, const Config& config,
-                const Site& site, const ModelAnswer* answer) {
-  Decision d = decide_limit(submission, prediction, config, site);
-  if (d.mode != Mode::kOff) advise_slice(submission, answer, config, site, d);
+Terms terms_of(const Submission& submission, const Config& config, const Site& site) {
+  Terms terms = matching_rule(submission, config, site);
+  terms.slice.why = MigWhy::kNoModel;
+  if (terms.mode == Mode::kOff) return terms;
+  const Directives directives = directives_of(submission);
+  terms.opted_out = directives.off;
+  terms.slice = mig_question(submission, directives, config, site);
+  return terms;
+}
+
+Decision decide(const Submission& submission, const Terms& terms, const Prediction* prediction,
+                const Config& config, const Site& site) {
+  Decision d = decide_limit(submission, terms, prediction, config, site);
+  advise_slice(submission, terms.slice, config, site, d);
   return d;
 }
 

@@ -46,6 +46,14 @@ int64_t Database::changed_rows() const {
   return sqlite3_changes(handle_.get());
 }
 
+Result<int64_t> Database::version() const {
+  auto version = Statement::prepare(*this, "PRAGMA user_version");
+  if (!version) return version.error();
+  const Result<bool> told = version->step();
+  if (!told) return told.error();
+  return version->integer(0).value_or(0);
+}
+
 std::string Database::problem() const {
   return sqlite3_errmsg(handle_.get());
 }

@@ -22,6 +22,8 @@ class Database {
 
   Status run(const std::string& sql);
   int64_t changed_rows() const;
+  // What whoever made the file has written into its head; 0: nothing.
+  Result<int64_t> version() const;
   std::string problem() const;
   sqlite3* handle() const { return handle_.get(); }
 

@@ -5,6 +5,8 @@
 
 #include <charconv>
 
+#include "shared/slice_audit.h"
+
 namespace auspex {
 namespace {
 
@@ -15,7 +17,32 @@ uint32_t user_of(const Submission& submission) {
   return user;
 }
 
+SliceEntry slice_entry(const MigAdvice& mig) {
+  SliceEntry entry;
+  entry.why = mig_why_name(mig.why);
+  entry.type = mig.type;
+  entry.profile = mig.profile;
+  entry.card = mig.card;
+  if (!mig.need) return entry;
+  entry.memory_mib = mig.need->memory_mib;
+  entry.memory_upper_mib = mig.need->memory_upper_mib;
+  entry.headroom = mig.headroom;
+  return entry;
+}
+
 }  // namespace
+
+SliceEntry slice_entry(const std::string& admin_comment) {
+  SliceEntry entry;
+  const auto audit = find_slice_audit(admin_comment);
+  if (!audit) return entry;
+  entry.why = mig_why_name(MigWhy::kApplied);
+  Submission got;
+  got.tres_per_node = audit->applied;
+  entry.type = requested_resources(got).gpu_type;
+  entry.memory_mib = audit->memory_mib;
+  return entry;
+}
 
 DecisionEntry decision_entry(DecisionNumber number, const Submission& s,
                              const HistoryRequest& request, const Decision& d) {
@@ -33,6 +60,7 @@ DecisionEntry decision_entry(DecisionNumber number, const Submission& s,
   entry.applied_min = d.applied_min;
   entry.site_factor = d.edits.site_factor;
   entry.level = d.quantile_level;
+  entry.slice = slice_entry(d.mig);
   const auto& categories = request.features.category;
   entry.features = static_cast<int64_t>(XXH3_64bits(categories.data(), sizeof(categories)));
   if (d.prediction) {

@@ -17,6 +17,16 @@ namespace auspex {
 // A decision's number: microseconds since the epoch, no two alike.
 using DecisionNumber = int64_t;
 
+// What became of the GPU that a job with a model asks for.
+struct SliceEntry {
+  std::string why;            // as mig_why_name(); empty: not known
+  std::string type, profile;  // empty: none
+  std::string card;           // as in shared/mig.h; empty: not known
+  std::optional<double> memory_mib, memory_upper_mib, headroom;
+
+  bool operator==(const SliceEntry&) const = default;
+};
+
 struct DecisionEntry {
   DecisionNumber number = 0;
   uint32_t user = 0;
@@ -28,6 +38,7 @@ struct DecisionEntry {
   double level = 0;
   std::optional<double> p50_s, quantile_s;
   std::string model;
+  SliceEntry slice;
   int64_t features = 0;  // digest
   double latency_us = 0;
 };
@@ -47,6 +58,8 @@ using LedgerEntry = std::variant<DecisionEntry, JobEntry, LimitChange>;
 
 DecisionEntry decision_entry(DecisionNumber number, const Submission& submission,
                              const HistoryRequest& request, const Decision& decision);
+// What a job's admin_comment tells of it.
+SliceEntry slice_entry(const std::string& admin_comment);
 // decision: 0 if it is not known.
 JobEntry job_entry(const JobEvent& event, DecisionNumber decision);
 

@@ -3,15 +3,18 @@
 
 #include <sys/stat.h>
 
+#include <iterator>
+
 #include "shared/audit.h"
+#include "shared/slice_audit.h"
 
 namespace auspex {
 namespace {
 
-constexpr int64_t kVersion = 1;
-
-// `decision` is in microseconds; other times end in _s and count seconds since the epoch.
-constexpr const char* kSchema = R"(
+// What makes a file of each version one of the next, from none on. `decision` is in microseconds;
+// other times end in _s and count seconds since the epoch.
+constexpr const char* kSteps[] = {
+    R"(
 CREATE TABLE IF NOT EXISTS jobs (
   decision INTEGER PRIMARY KEY, job_id INTEGER, array_id INTEGER, uid INTEGER,
   partition TEXT, account TEXT, qos TEXT, mode TEXT, rule INTEGER, why TEXT,
@@ -22,22 +25,32 @@ CREATE INDEX IF NOT EXISTS jobs_by_id ON jobs (job_id);
 CREATE TABLE IF NOT EXISTS changes (
   job_id INTEGER, at_s INTEGER, kind TEXT, from_min INTEGER, to_min INTEGER);
 CREATE INDEX IF NOT EXISTS changes_by_id ON changes (job_id);
-)";
+)",
+    R"(
+ALTER TABLE jobs ADD COLUMN slice_why TEXT;
+ALTER TABLE jobs ADD COLUMN slice_type TEXT;
+ALTER TABLE jobs ADD COLUMN slice_profile TEXT;
+ALTER TABLE jobs ADD COLUMN card TEXT;
+ALTER TABLE jobs ADD COLUMN memory_mib REAL;
+ALTER TABLE jobs ADD COLUMN memory_upper_mib REAL;
+ALTER TABLE jobs ADD COLUMN headroom REAL;
+)"};
+static_assert(std::size(kSteps) == kLedgerVersion);
 
 enum Sql { kDecide, kName, kFind, kEnter, kStart, kEnd, kChange };
 constexpr const char* kSql[] = {
-    "INSERT OR IGNORE INTO jobs (decision, uid, partition, account, qos, mode, rule, why, "
-    "asked_min,"
-    " proposed_min, applied_min, site_factor, level, p50_s, quantile_s, model, features, "
-    "latency_us)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    "INSERT OR IGNORE INTO jobs (decision, uid, partition, account, qos, mode, rule, why,"
+    " asked_min, proposed_min, applied_min, site_factor, level, p50_s, quantile_s, model, features,"
+    " latency_us, slice_why, slice_type, slice_profile, card, memory_mib, memory_upper_mib,"
+    " headroom) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     "UPDATE jobs SET job_id=?, array_id=?, partition=?, account=?, qos=?, submit_s=?,"
-    " applied_min=CASE WHEN ? THEN applied_min ELSE asked_min END WHERE decision=?",
+    " applied_min=CASE WHEN ? THEN applied_min ELSE asked_min END,"
+    " slice_type=CASE WHEN ? OR slice_why IS NOT 'applied' THEN slice_type ELSE '' END"
+    " WHERE decision=?",
     "SELECT decision FROM jobs WHERE job_id=? AND abs(submit_s - ?) <= 2",
-    "INSERT OR IGNORE INTO jobs (decision, job_id, array_id, uid, partition, account, qos, mode, "
-    "why,"
-    " asked_min, applied_min, level, p50_s, model, submit_s) VALUES "
-    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    "INSERT OR IGNORE INTO jobs (decision, job_id, array_id, uid, partition, account, qos, mode,"
+    " why, asked_min, applied_min, level, p50_s, model, submit_s, slice_why, slice_type,"
+    " memory_mib) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     "UPDATE jobs SET start_s=? WHERE decision=?",
     "UPDATE jobs SET start_s=?, end_s=?, runtime_s=?, ending=? WHERE decision=?",
     "INSERT INTO changes (job_id, at_s, kind, from_min, to_min) VALUES (?,?,?,?,?)",
@@ -79,19 +92,7 @@ Result<LedgerFile> LedgerFile::open(const std::string& path) {
 Status LedgerFile::prepare() {
   Status set = database_.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");
   if (!set) return set;
-  auto version = Statement::prepare(database_, "PRAGMA user_version");
-  if (!version) return version.error();
-  const Result<bool> told = version->step();
-  if (!told) return told.error();
-  const int64_t found = version->integer(0).value_or(0);
-  if (found != 0 && found != kVersion) {
-    return Error{"ledger version " + std::to_string(found) + ", this build writes " +
-                 std::to_string(kVersion)};
-  }
-  version->with();
-  Status made =
-      database_.run(std::string(kSchema) + "PRAGMA user_version=" + std::to_string(kVersion) + ";");
-  if (!made) return made;
+  if (Status made = bring_up_to_date(); !made) return made;
   for (const char* sql : kSql) {
     auto statement = Statement::prepare(database_, sql);
     if (!statement) return statement.error();
@@ -99,6 +100,23 @@ Status LedgerFile::prepare() {
   }
   inode_ = inode_of(path_);
   return Done{};
+}
+
+// All steps or none: a file that was left half-way would be of no version.
+Status LedgerFile::bring_up_to_date() {
+  const Result<int64_t> found = database_.version();
+  if (!found) return found.error();
+  if (*found == kLedgerVersion) return Done{};
+  if (*found < 0 || *found > kLedgerVersion) {
+    return Error{"ledger version " + std::to_string(*found) + ", this build writes " +
+                 std::to_string(kLedgerVersion)};
+  }
+  std::string steps = "BEGIN IMMEDIATE;";
+  for (int64_t version = *found; version < kLedgerVersion; ++version) steps += kSteps[version];
+  steps += "PRAGMA user_version=" + std::to_string(kLedgerVersion) + "; COMMIT;";
+  Status made = database_.run(steps);
+  if (!made) (void)database_.run("ROLLBACK");
+  return made;
 }
 
 bool LedgerFile::replaced() const {
@@ -123,7 +141,8 @@ Status LedgerFile::write(const DecisionEntry& e) {
   return statements_[kDecide]
       .with(e.number, e.user, e.partition, e.account, e.qos, e.mode, e.rule, e.why, e.asked_min,
             e.proposed_min, e.applied_min, e.site_factor, e.level, e.p50_s, e.quantile_s, e.model,
-            e.features, e.latency_us)
+            e.features, e.latency_us, e.slice.why, e.slice.type, e.slice.profile, e.slice.card,
+            e.slice.memory_mib, e.slice.memory_upper_mib, e.slice.headroom)
       .run();
 }
 
@@ -143,7 +162,8 @@ Result<DecisionNumber> LedgerFile::row_of(const JobEntry& e) {
     Status named =
         statements_[kName]
             .with(e.job_id, e.array_id, e.partition, e.account, e.qos, e.submit_s,
-                  static_cast<int64_t>(find_audit(e.admin_comment).has_value()), e.decision)
+                  static_cast<int64_t>(find_audit(e.admin_comment).has_value()),
+                  static_cast<int64_t>(find_slice_audit(e.admin_comment).has_value()), e.decision)
             .run();
     if (!named) return named.error();
     if (database_.changed_rows() > 0) return e.decision;
@@ -164,12 +184,13 @@ Status LedgerFile::enter_from_audit(const JobEntry& e, DecisionNumber number) {
   const auto audit = find_audit(e.admin_comment);
   std::optional<double> p50_s;
   if (audit) p50_s = 60 * audit->p50_min;
+  const SliceEntry slice = slice_entry(e.admin_comment);
   return statements_[kEnter]
       .with(number, e.job_id, e.array_id, e.user, e.partition, e.account, e.qos,
             audit ? std::optional(std::string(mode_name(audit->mode))) : std::nullopt,
             if_any(audit, &Audit::why), if_any(audit, &Audit::asked_min),
             if_any(audit, &Audit::applied_min), if_any(audit, &Audit::level), p50_s,
-            if_any(audit, &Audit::model), e.submit_s)
+            if_any(audit, &Audit::model), e.submit_s, slice.why, slice.type, slice.memory_mib)
       .run();
 }
 

@@ -13,9 +13,13 @@
 
 namespace auspex {
 
+// As `PRAGMA user_version` of a file.
+inline constexpr int64_t kLedgerVersion = 2;
+
 class LedgerFile {
  public:
-  // Errors name the path: cannot be opened, no database, of another version.
+  // One of an earlier version is brought up to date. Errors name the path: cannot be opened, no
+  // database, of a later version.
   static Result<LedgerFile> open(const std::string& path);
 
   // All of them or none.
@@ -28,6 +32,7 @@ class LedgerFile {
   LedgerFile(std::string path, Database database)
       : path_(std::move(path)), database_(std::move(database)) {}
   Status prepare();
+  Status bring_up_to_date();
   Status write(const DecisionEntry& entry);
   Status write(const JobEntry& entry);
   Status write(const LimitChange& entry);

@@ -11,6 +11,26 @@ std::optional<To> as(const std::optional<int64_t>& value) {
   return value ? std::optional<To>(static_cast<To>(*value)) : std::nullopt;
 }
 
+// What stands in a file of the first version.
+constexpr const char* kColumns =
+    "decision, uid, partition, account, qos, mode, rule, why, asked_min, proposed_min,"
+    " applied_min, site_factor, level, p50_s, quantile_s, model, submit_s, start_s, end_s,"
+    " runtime_s, ending";
+// And since the second.
+constexpr const char* kSliceColumns =
+    ", slice_why, slice_type, slice_profile, card, memory_mib, memory_upper_mib, headroom";
+constexpr int kSlice = 21;  // the first of them
+
+SliceEntry slice_of(const Statement& row) {
+  return {.why = row.text(kSlice),
+          .type = row.text(kSlice + 1),
+          .profile = row.text(kSlice + 2),
+          .card = row.text(kSlice + 3),
+          .memory_mib = row.real(kSlice + 4),
+          .memory_upper_mib = row.real(kSlice + 5),
+          .headroom = row.real(kSlice + 6)};
+}
+
 Story story_of(const Statement& row, uint32_t job_id) {
   Story story;
   story.job_id = job_id;
@@ -46,16 +66,18 @@ Result<std::optional<Story>> read_story(const std::string& path, uint32_t job_id
   const auto failed = [&path](const Error& error) { return Error{path + ": " + error.message}; };
   const Result<Database> database = Database::open_to_read(path);
   if (!database) return database.error();
+  const Result<int64_t> version = database->version();
+  if (!version) return failed(version.error());
+  const bool has_slices = *version >= 2;
   auto jobs = Statement::prepare(
-      *database,
-      "SELECT decision, uid, partition, account, qos, mode, rule, why, asked_min, proposed_min,"
-      " applied_min, site_factor, level, p50_s, quantile_s, model, submit_s, start_s, end_s,"
-      " runtime_s, ending FROM jobs WHERE job_id=? ORDER BY decision DESC LIMIT 1");
+      *database, std::string("SELECT ") + kColumns + (has_slices ? kSliceColumns : "") +
+                     " FROM jobs WHERE job_id=? ORDER BY decision DESC LIMIT 1");
   if (!jobs) return failed(jobs.error());
   const Result<bool> found = jobs->with(job_id).step();
   if (!found) return failed(found.error());
   if (!*found) return std::optional<Story>();
   Story story = story_of(*jobs, job_id);
+  if (has_slices) story.decision.slice = slice_of(*jobs);
 
   auto changes = Statement::prepare(
       *database,

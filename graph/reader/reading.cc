@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/reader/reading.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 
 #include "graph/asked_run.h"
@@ -18,27 +16,34 @@
 namespace auspex {
 namespace {
 
+std::vector<std::string> real_paths(const std::vector<std::string>& folders) {
+  std::vector<std::string> paths;
+  for (const std::string& folder : folders) {
+    char* const real = ::realpath(folder.c_str(), nullptr);
+    paths.emplace_back(real ? real : folder);
+    ::free(real);
+  }
+  return paths;
+}
+
 ModelReply reply_to(const ModelQuestion& question, const std::vector<std::string>& folders) {
   const auto asked = asked_run(question.run);
   if (!asked) return refused(question.id, asked.error().message);
   const bool everybody = ::geteuid() != 0;
+  const std::vector<std::string> real_folders = real_paths(folders);
   if (Status rights = become(question.uid, question.gid); !rights) {
     return refused(question.id, "the user's rights: " + rights.error().message);
   }
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // forgotten with another user
-  auto opened = open_model(question.run.path, folders, everybody);
+  auto opened = open_model(question.run.path, real_folders, everybody);
   if (!opened) return refused(question.id, opened.error().message);
   const auto need = model_need(opened->file.get(), *asked, question.run.context_mib);
   if (!need) return refused(question.id, need.error().message);
   return {question.id, false, opened->identity, {*need, ""}};
 }
 
-[[noreturn]] void run_child(const ModelQuestion& question, const std::vector<std::string>& folders,
-                            int fd) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // What it reads may take it over: nothing of the daemon's is left open.
-  ::close_range(3, static_cast<unsigned>(fd) - 1, 0);
-  ::close_range(static_cast<unsigned>(fd) + 1, ~0U, 0);
+void read_model(const ModelQuestion& question, const std::vector<std::string>& folders,
+                int channel) {
   limit_reader();
   ModelReply reply;
   try {
@@ -47,9 +52,7 @@ ModelReply reply_to(const ModelQuestion& question, const std::vector<std::string
     reply = refused(question.id, exception.what());
   }
   const std::string bytes = encode(reply);
-  static_assert(PIPE_BUF >= 1024, "a reply is written in one piece");
-  (void)!::write(fd, bytes.data(), bytes.size());
-  ::_exit(0);
+  (void)!::send(channel, bytes.data(), bytes.size(), MSG_NOSIGNAL);
 }
 
 std::string how_it_ended(int status) {
@@ -69,26 +72,16 @@ ModelReply refused(uint64_t id, std::string why) {
 
 Result<Reading> Reading::start(const ModelQuestion& question,
                                const std::vector<std::string>& folders) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return Error{std::strerror(errno)};
-  const pid_t pid = ::fork();
-  if (pid == 0) run_child(question, folders, ends[1]);
-  ::close(ends[1]);
-  if (pid < 0) {
-    ::close(ends[0]);
-    return Error{std::strerror(errno)};
-  }
-  return Reading(question.id, pid, ends[0]);
+  auto child = start_child([&](int channel) { read_model(question, folders, channel); });
+  if (!child) return child.error();
+  return Reading(question.id, question.uid, std::move(*child));
 }
 
 ModelReply Reading::take() {
-  char bytes[PIPE_BUF];
-  ssize_t size = 0;
-  do {
-    size = ::read(answer_.get(), bytes, sizeof bytes);
-  } while (size < 0 && errno == EINTR);
+  char bytes[kMaxQuestionBytes];
+  const ssize_t size = ::recv(child_.channel.get(), bytes, sizeof bytes, MSG_DONTWAIT);
   int status = 0;
-  ::waitpid(pid_, &status, 0);
+  ::waitpid(child_.pid, &status, WNOHANG);
   if (size > 0) {
     auto reply = decode_reply({bytes, static_cast<size_t>(size)});
     if (reply && reply->id == id_) return std::move(*reply);

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "shared/file.h"
+#include "graph/reader/child.h"
 #include "shared/model_question.h"
 #include "shared/result.h"
 
@@ -21,27 +21,29 @@ class Reading {
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::seconds kMost{20};
 
-  // folders: see open_model(). Errors: no process is to be had.
+  // folders: below which models may lie; one that is not there stays as it is written.
+  // Errors: no process is to be had.
   static Result<Reading> start(const ModelQuestion& question,
                                const std::vector<std::string>& folders);
   Reading(Reading&&) = default;
   Reading& operator=(Reading&&) = default;
 
-  int fd() const { return answer_.get(); }  // readable when take() has something
+  // Readable when it has ended: whoever has spoken and does not go still holds the user's file.
+  int fd() const { return child_.end.get(); }
   uint64_t id() const { return id_; }
-  pid_t pid() const { return pid_; }
+  uint32_t uid() const { return uid_; }
+  pid_t pid() const { return child_.pid; }
   Clock::time_point until() const { return until_; }
 
-  // What it says before it ends, or why it says nothing. After fd() was readable: may wait for a
-  // child that is ending.
+  // What it has said before it ended, or why it has said nothing. After fd() was readable.
   ModelReply take();
 
  private:
-  Reading(uint64_t id, pid_t pid, int fd)
-      : id_(id), pid_(pid), answer_(fd), until_(Clock::now() + kMost) {}
+  Reading(uint64_t id, uint32_t uid, Child child)
+      : id_(id), uid_(uid), child_(std::move(child)), until_(Clock::now() + kMost) {}
   uint64_t id_;
-  pid_t pid_;
-  FileDescriptor answer_;
+  uint32_t uid_;
+  Child child_;
   Clock::time_point until_;
 };
 

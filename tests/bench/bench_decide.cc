@@ -12,6 +12,7 @@
 
 #include "daemon/engine.h"
 #include "plugin/gate.h"
+#include "shared/policy.h"
 #include "tests/fixtures/models.h"
 #include "tests/fixtures/slurm_job.h"
 #include "tests/fixtures/sockets.h"
@@ -193,6 +194,33 @@ void whole_decision(benchmark::State& state, const Engine& engine, const JobHist
 BENCHMARK_CAPTURE(whole_decision, paper, paper_engine(), no_jobs());
 BENCHMARK_CAPTURE(whole_decision, pointer, pointer_engine(), million_jobs());
 BENCHMARK_CAPTURE(whole_decision, pointer_int8, pointer_engine(Precision::kInt8), million_jobs());
+
+// A job whose model is known, alone what follows from its words: no network. lines: of the script's
+// head.
+void slice_decision(benchmark::State& state) {
+  Submission s = typical_submission();
+  s.partition = "gpu";
+  s.tres_per_node = "gres:gpu:1";
+  s.script = "#!/bin/bash\n";
+  for (int64_t line = 2; line < state.range(0); ++line) {
+    s.script += "#SBATCH --output=/project/bio/alice/cohort7/run3/%x-%j.out\n";
+  }
+  s.script += "#AUSPEX model=resnet50.onnx batch=32 mode=training format=tf32\nsrun train.sh\n";
+  Config config;
+  config.mode = Mode::kGuarded;
+  config.mig.mode = MigMode::kApply;
+  config.mig.model_dirs = {"/project"};
+  config.mig.partitions = {{"gpu", "a100-40gb"}};
+  Site site;
+  site.partitions = {{"gpu", 1440, {}, true, {"1g.5gb", "2g.10gb", "3g.20gb", "7g.40gb"}}};
+  const ModelAnswer answer = {ModelNeed{4600, 6200, 10, 1, {70, 70, 35, 24, 18, 10}}, ""};
+  for (auto _ : state) {
+    Terms terms = terms_of(s, config, site);
+    terms.slice.answer = &answer;
+    benchmark::DoNotOptimize(decide(s, terms, nullptr, config, site));
+  }
+}
+BENCHMARK(slice_decision)->Arg(8)->Arg(64)->Arg(400);
 
 void cold_decision(benchmark::State& state, const Engine& engine, const JobHistory& history) {
   std::vector<uint64_t> other((96 << 20) / sizeof(uint64_t));

@@ -34,6 +34,7 @@ DecisionEntry decision(DecisionNumber number) {
   e.p50_s = 6720;
   e.quantile_s = 11'000;
   e.model = "1f3a";
+  e.slice = {"applied", "2g.10gb", "2g.10gb", "a100-40gb", 4615, 6190, .1};
   return e;
 }
 
@@ -46,7 +47,8 @@ JobEntry job(EventKind kind, DecisionNumber number) {
   e.partition = "cpu";
   e.account = "bio";
   e.admin_comment =
-      "auspex:1 asked=1440 applied=190 p50=112 q=0.9 mode=guarded model=1f3a why=model";
+      "auspex:1 asked=1440 applied=190 p50=112 q=0.9 mode=guarded model=1f3a why=model"
+      " auspex-mig:1 asked=gres:gpu:1 applied=gres:gpu:2g.10gb:1 memory=4615";
   e.submit_s = kSubmit_s;
   e.start_s = kSubmit_s + 60;
   e.end_s = kSubmit_s + 660;
@@ -97,6 +99,7 @@ TEST_F(Ledgers, TellsAJobFromItsSubmissionToItsEnd) {
   EXPECT_EQ(told->decision.applied_min, 190U);
   EXPECT_EQ(told->decision.site_factor, -5);
   EXPECT_EQ(told->decision.p50_s, 6720);
+  EXPECT_EQ(told->decision.slice, decision(number).slice);
   EXPECT_EQ(told->decision.account, "bio") << "as it is in the job's record";
   EXPECT_EQ(told->submit_s, kSubmit_s);
   EXPECT_EQ(told->start_s, kSubmit_s + 60);
@@ -133,6 +136,10 @@ TEST_F(Ledgers, FillsAgainFromTheAudit) {
   EXPECT_EQ(told->decision.applied_min, 190U);
   EXPECT_EQ(told->decision.p50_s, 6720);
   EXPECT_EQ(told->decision.mode, "guarded");
+  EXPECT_EQ(told->decision.slice.why, "applied");
+  EXPECT_EQ(told->decision.slice.type, "2g.10gb");
+  EXPECT_EQ(told->decision.slice.memory_mib, 4615);
+  EXPECT_FALSE(told->decision.slice.headroom) << "that the audit does not say";
   EXPECT_EQ(told->changes.size(), 1U);
   EXPECT_EQ(told->ending, "done");
 }
@@ -156,6 +163,20 @@ TEST_F(Ledgers, AnAnswerThatCameTooLateWasNotApplied) {
   ledger.reset();
   EXPECT_EQ(story()->decision.applied_min, 1440U);
   EXPECT_EQ(story()->decision.proposed_min, 190U);
+  EXPECT_EQ(story()->decision.slice.type, "") << "the slice neither";
+  EXPECT_EQ(story()->decision.slice.profile, "2g.10gb");
+}
+
+TEST_F(Ledgers, WhatIsOnlyAdvisedNeedsNoAudit) {
+  open();
+  DecisionEntry advised = decision(number);
+  advised.slice.why = "advised";
+  ledger->add(advised);
+  JobEntry bare = job(EventKind::kSubmitted, number);
+  bare.admin_comment.clear();
+  ledger->add(bare);
+  ledger.reset();
+  EXPECT_EQ(story()->decision.slice, advised.slice);
 }
 
 TEST_F(Ledgers, ADeletedFileBeginsAnew) {
@@ -193,7 +214,60 @@ TEST_F(Ledgers, AnotherVersionIsLeftAlone) {
   }
   const auto refused = LedgerFile::open(path);
   ASSERT_FALSE(refused.ok());
-  EXPECT_EQ(refused.error().message, path + ": ledger version 9, this build writes 1");
+  EXPECT_EQ(refused.error().message, path + ": ledger version 9, this build writes 2");
+}
+
+// As the first version made it, with a job in it.
+void write_first_version(const std::string& path) {
+  auto database = Database::open(path);
+  ASSERT_TRUE(database.ok());
+  const Status made = database->run(R"(
+PRAGMA journal_mode=WAL;
+CREATE TABLE jobs (
+  decision INTEGER PRIMARY KEY, job_id INTEGER, array_id INTEGER, uid INTEGER,
+  partition TEXT, account TEXT, qos TEXT, mode TEXT, rule INTEGER, why TEXT,
+  asked_min INTEGER, proposed_min INTEGER, applied_min INTEGER, site_factor INTEGER,
+  level REAL, p50_s REAL, quantile_s REAL, model TEXT, features INTEGER, latency_us REAL,
+  submit_s INTEGER, start_s INTEGER, end_s INTEGER, runtime_s REAL, ending TEXT);
+CREATE INDEX jobs_by_id ON jobs (job_id);
+CREATE TABLE changes (job_id INTEGER, at_s INTEGER, kind TEXT, from_min INTEGER, to_min INTEGER);
+CREATE INDEX changes_by_id ON changes (job_id);
+INSERT INTO jobs (decision, job_id, mode, why, asked_min, applied_min)
+  VALUES (1800000000000001, 3, 'guarded', 'model', 600, 60);
+PRAGMA user_version=1;)");
+  ASSERT_TRUE(made.ok()) << made.error().message;
+}
+
+TEST_F(Ledgers, OneOfTheFirstVersionIsToldAndBroughtUpToDate) {
+  write_first_version(path);
+  const auto is_told = [this] {
+    const auto old = read_story(path, 3);
+    ASSERT_TRUE(old.ok() && *old);
+    EXPECT_EQ((*old)->decision.applied_min, 60U);
+    EXPECT_EQ((*old)->decision.slice, SliceEntry{});
+  };
+  is_told();  // before a daemon has opened it
+  open();
+  live_through();
+  ledger.reset();
+  EXPECT_EQ(warnings, 0);
+  is_told();
+  EXPECT_EQ(story()->decision.slice, decision(number).slice);
+  EXPECT_EQ(Database::open(path)->version().value(), kLedgerVersion);
+  open();  // and once more
+  ledger.reset();
+  EXPECT_EQ(warnings, 0);
+}
+
+TEST_F(Ledgers, WhatCannotBeBroughtUpToDateStaysAsItWas) {
+  {
+    auto database = Database::open(path);
+    ASSERT_TRUE(database->run("PRAGMA user_version=1; CREATE TABLE jobs (headroom);").ok());
+  }
+  ASSERT_FALSE(LedgerFile::open(path).ok());
+  auto database = Database::open(path);
+  EXPECT_EQ(database->version().value(), 1);
+  EXPECT_FALSE(Statement::prepare(*database, "SELECT card FROM jobs").ok());
 }
 
 TEST_F(Ledgers, ForgetsWhatIsOld) {

@@ -30,8 +30,12 @@ struct Case {
     config.mig.partitions = {{"gpu", "a100-40gb"}};
     site.partitions = {{"gpu", 600, {}, true, {"1g.5gb", "2g.10gb", "3g.20gb", "7g.40gb"}}};
   }
-  Decision decided() const { return decide(submission, nullptr, config, site, &answer); }
-  MigQuestion asked() const { return mig_question(submission, config, site); }
+  MigQuestion asked() const { return terms_of(submission, config, site).slice; }
+  Decision decided(const Prediction* prediction = nullptr) const {
+    Terms terms = terms_of(submission, config, site);
+    terms.slice.answer = &answer;
+    return decide(submission, terms, prediction, config, site);
+  }
   Case& needs(double memory_mib) {
     answer.need->memory_mib = answer.need->memory_upper_mib = memory_mib;
     return *this;
@@ -42,6 +46,8 @@ TEST(MigAdvice, AsksForTheSmallestSliceThatFits) {
   const Decision d = Case().decided();
   EXPECT_EQ(d.mig.why, MigWhy::kApplied);
   EXPECT_EQ(d.mig.profile, "1g.5gb");
+  EXPECT_EQ(d.mig.card, "a100-40gb");
+  EXPECT_EQ(d.mig.headroom, 0.10);
   EXPECT_EQ(d.edits.tres_per_node, "gres:gpu:1g.5gb:1");
   EXPECT_EQ(d.edits.message,
             "auspex: net.onnx needs about 3 GiB, at most 3 GiB, of the 4.8 GiB of a 1g.5gb: gpu:1 "
@@ -200,6 +206,7 @@ TEST(MigAdvice, NothingIsAskedWhereTheAnswerWouldChangeNothing) {
 TEST(MigAdvice, ARuleThatIsOffLeavesAllAlone) {
   Case c;
   c.config.mode = Mode::kOff;
+  EXPECT_FALSE(c.asked().run) << "nobody reads it for nothing";
   EXPECT_EQ(c.decided().edits, Edits{});
   EXPECT_EQ(c.decided().mig.why, MigWhy::kNoModel);
 }
@@ -254,7 +261,7 @@ TEST(MigAdvice, StandsBehindWhatIsSaidOfTheLimit) {
   Prediction prediction;
   prediction.quantiles_s.fill(6000);
   prediction.model = "1f3a0b2c";
-  const Decision d = decide(c.submission, &prediction, c.config, c.site, &c.answer);
+  const Decision d = c.decided(&prediction);
   EXPECT_EQ(d.edits.time_limit_min, 100U);
   EXPECT_EQ(d.edits.tres_per_node, "gres:gpu:1g.5gb:1");
   EXPECT_THAT(*d.edits.message, HasSubstr("(keep yours with: #AUSPEX off); net.onnx needs about"));
@@ -264,6 +271,15 @@ TEST(MigAdvice, StandsBehindWhatIsSaidOfTheLimit) {
   EXPECT_EQ(audit->applied_min, 100U);
   EXPECT_THAT(with_audit(*d.edits.admin_comment, *audit),
               HasSubstr(" auspex-mig:1 asked=gres:gpu:1 "));
+}
+
+TEST(MigAdvice, EveryReasonHasItsName) {
+  for (size_t i = 0; i < kMigWhyCount; ++i) {
+    const auto why = static_cast<MigWhy>(i);
+    EXPECT_EQ(mig_why_named(mig_why_name(why)), why);
+  }
+  EXPECT_FALSE(mig_why_named(""));
+  EXPECT_FALSE(mig_why_named("small"));
 }
 
 TEST(GpuTypes, OfANode) {

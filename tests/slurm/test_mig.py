@@ -9,6 +9,8 @@ import signal
 import unittest
 
 from case import SlurmCase
+from hanging import HangingFolder
+from mounts import bind, take_own_mounts, unmount
 from processes import Timeout, wait_until
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
@@ -54,14 +56,14 @@ class Mig(SlurmCase):
         result = self.cluster.sbatch('--hold', *GPU, *options, script=script(*lines), check=check)
         return result, self.gres(result.job_id)
 
-    def wait_for(self, line, wanted, options=('--gres=gpu:1',)):
+    def wait_for(self, line, wanted, options=('--gres=gpu:1',), seconds=30):
         """The first submission of a model is let through; soon another one is advised."""
         seen = []
         def told():
             seen.append(self.submit_script(line, options=options))
             return wanted in seen[-1][0].stderr
         try:
-            wait_until(told, 30, repr(wanted))
+            wait_until(told, seconds, repr(wanted))
         except Timeout:
             self.assertIn(wanted, seen[-1][0].stderr)
         return seen
@@ -84,9 +86,23 @@ class Mig(SlurmCase):
         self.assertRegex(said['decision']['gres']['applied'], r'^gres[:/]gpu:2g\.10gb:1$')
         self.assertEqual(said['dippm']['mig_profile'], '2g.10gb')
         self.assertEqual(said['decision']['message'], result.stderr.strip().removeprefix('sbatch: '))
+        self.assert_explained(daemon, result.job_id)
         # A batch of one fits the smallest slice, and its step is the host's: no more compute.
         small = self.wait_for(f'#AUSPEX model={self.models}/resnet50.onnx batch=1 mode=inference', '1g.5gb')
         self.assertRegex(small[-1][1], r'^gres[:/]gpu:1g\.5gb:1$')
+
+    def assert_explained(self, daemon, job_id):
+        def from_ledger():
+            story = daemon.explain(job_id)
+            return story if story['source'] == 'ledger' else None
+        said = wait_until(from_ledger, 30, 'the ledger to know the job')['slice']
+        memory, upper = said.pop('memory_mib'), said.pop('memory_upper_mib')
+        self.assertEqual(said, {'why': 'applied', 'type': '2g.10gb', 'profile': '2g.10gb',
+                                'card': 'a100-40gb', 'headroom': 0.1})
+        self.assertTrue(4000 < memory < upper < 9.8 * 1024, (memory, upper))
+        text = daemon.auspex('explain', str(job_id)).stdout.decode()
+        self.assertIn('2g.10gb of a100-40gb: the smallest slice that fits', text)
+        self.assertIn(f'{memory:.0f} MiB, at most {upper:.0f}; 10 % more is to stay free', text)
 
     def script_file(self, *lines):
         path = f'{self.cluster.base}/work/mig.sh'
@@ -159,8 +175,51 @@ class Mig(SlurmCase):
         self.assertEqual(after['models']['late'] - before['models']['late'], 5)
         self.assertEqual(after['fallbacks'], before['fallbacks'])
         wait_until(lambda: daemon.status()['models']['restarts'] == 1, 30, 'the reader to be given up')
-        self.assertIn('a file system hangs', daemon.log())
+        self.assertIn('the program that reads them does not answer', daemon.log())
         self.wait_for(line, 'resnet50.onnx needs about')
+
+    @unittest.skipUnless(getpass.getuser() == 'root', 'mounts, and needs several users')
+    def test_a_file_system_that_hangs_is_told_and_holds_up_nobody_else(self):
+        far = self.enterContext(HangingFolder(f'{self.cluster.base}/far-1', {'far.onnx': self.resnet}))
+        daemon = self.reading('advise', model_dirs=[self.models, far.path])
+        reader = self.reader_of(daemon)
+        line = f'#AUSPEX model={far.path}/far.onnx batch=32'
+        near = f'#AUSPEX model={self.models}/resnet50.onnx batch=32'
+        self.wait_for(line, 'far.onnx needs about')
+        far.hang()
+        before = daemon.status()
+        self.wait_for(line, 'far.onnx: no advice: its file system does not answer')
+        self.assertEqual(far.waiting, 1)
+        # It waits in the kernel, killed, and does not go: more of the same user would, too.
+        self.wait_for(near, 'no advice: the file system of an earlier model does not answer')
+        self.as_user_wait_for(near, 'resnet50.onnx needs about')
+        after = daemon.status()
+        self.assertEqual(after['fallbacks'], before['fallbacks'])
+        self.assertEqual((after['models']['restarts'], self.reader_of(daemon)), (0, reader))
+        far.answer()
+        self.wait_for(line, 'far.onnx needs about')
+        self.wait_for(near, 'resnet50.onnx needs about')
+
+    @unittest.skipUnless(getpass.getuser() == 'root', 'mounts, and needs several users')
+    def test_a_file_that_cannot_be_read_to_its_end_is_given_up(self):
+        far = self.enterContext(HangingFolder(f'{self.cluster.base}/far-2', {'far.onnx': self.resnet}))
+        far.hang('read')
+        daemon = self.reading('advise', model_dirs=[self.models, far.path])
+        line = f'#AUSPEX model={far.path}/far.onnx batch=32'
+        before = daemon.status()
+        for words in (line, f'#AUSPEX model={far.path}/far.onnx batch=16'):
+            self.submit_script(words, options=('--gres=gpu:1',))
+        wait_until(lambda: far.waiting, 30, 'the file to be read')
+        # Another user's is read meanwhile, however many of this one's wait.
+        self.as_user_wait_for(f'#AUSPEX model={self.models}/resnet50.onnx batch=3', 'resnet50.onnx needs about')
+        result, _ = self.submit_script(line, options=('--gres=gpu:1',))
+        self.assertNotIn('no advice', result.stderr)
+        self.wait_for(line, 'far.onnx: no advice: reading it took more than 20 s', seconds=60)
+        after = daemon.status()
+        self.assertEqual(after['fallbacks'], before['fallbacks'])
+        self.assertEqual(after['models']['restarts'], 0)
+        # It ends at once, whoever still waits.
+        self.assertEqual(daemon.stop(), 0)
 
     @staticmethod
     def reader_of(daemon):
@@ -182,6 +241,23 @@ class Mig(SlurmCase):
         shutil.chown(secret, USER)
         self.as_user_wait_for(line, 'secret.onnx needs about')
 
+    @unittest.skipUnless(getpass.getuser() == 'root', 'mounts, and needs several users')
+    def test_what_only_a_group_of_the_user_may_reach_is_advised(self):
+        group = 59999
+        with open('/etc/group', encoding='utf-8') as known:
+            groups = known.read() + f'project:x:{group}:{USER}\n'
+        with open(f'{self.cluster.base}/group', 'w', encoding='utf-8') as out:
+            out.write(groups)
+        take_own_mounts()
+        bind(f'{self.cluster.base}/group', '/etc/group')
+        self.addCleanup(unmount, '/etc/group')
+        os.mkdir(f'{self.models}/project')
+        path = self.write('project/shared.onnx', self.resnet)
+        os.chown(f'{self.models}/project', 0, group)
+        os.chmod(f'{self.models}/project', 0o750)
+        self.reading('advise')
+        self.as_user_wait_for(f'#AUSPEX model={path} batch=32', 'shared.onnx needs about')
+
     def as_user_wait_for(self, line, wanted):
         text = script(line)
         seen = []
@@ -191,6 +267,7 @@ class Mig(SlurmCase):
             seen.append(said.stderr)
             return wanted in said.stderr
         wait_until(told, 40, f'{wanted!r}')
+        self.cluster.client('scancel', '-u', USER)
 
     def test_strange_files_get_a_reason(self):
         daemon = self.reading('advise')
