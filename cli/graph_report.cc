@@ -36,7 +36,7 @@ json tasks_json(const std::vector<Task>& tasks) {
   for (const Task& task : tasks) {
     all.push_back({task.product ? kProductNames[static_cast<size_t>(*task.product)] : "", task.macs,
                    task.results, kTrafficNames[static_cast<size_t>(task.traffic)], task.elements,
-                   task.weights, task.steps});
+                   task.weights, task.steps, task.channels_last, task.padding});
   }
   return all;
 }

@@ -27,26 +27,26 @@ struct CardCosts {
   double backward_macs, backward_bytes;  // over those of forward
   double kernel_s;                       // that a kernel takes at least
 };
-constexpr CardCosts kHopper = {{2.109, 1.385, 10.41, 6.773, 1.531},
-                               {1.755, 1.559, 5.919, 65.55, 2.032},
-                               {1.616, 1.582, 1.748, 2.978, 2.678},
-                               2.096,
-                               1.305,
-                               1.09,
-                               0.7785,
-                               0.4621,
-                               2.543,
-                               3.308,
-                               13.15e-6};
+constexpr CardCosts kHopper = {{2.091, 1.274, 4.782, 6.088, 6.341, 1.497},
+                               {1.979, 1.354, 5.426, 59.05, 10.02, 2.02},
+                               {1.662, 1.352, 0.9779, 7.998, 2.001, 1.255, 1.895, 3.227},
+                               2.043,
+                               1.198,
+                               1.189,
+                               0.5553,
+                               0.3612,
+                               2.433,
+                               3.303,
+                               13.19e-6};
 
 // Cards that nobody has measured for us reach more of less. Source: learn/graphs/fit_roofline on
 // timm's published inference benchmarks in half precision (PyTorch 2.1 to 2.9, RTX 3090, 4090, 5090
-// and PRO 6000; 1,144 rows of 195 models); of FP32, which has none, the same; the rest as above.
+// and PRO 6000; 1,218 rows of 207 models); of FP32, which has none, the same; the rest as above.
 constexpr CardCosts kOthers = [] {
   CardCosts costs = kHopper;
-  costs.tensor_products = costs.fp32_products = {1.353, 1.358, 2.308, 28.49, 1.754};
-  costs.traffic = {1.517, 0.618, 2.148, 2.342, 1.613};
-  costs.reordered = 0.5114;
+  costs.tensor_products = costs.fp32_products = {1.453, 1.475, 1.813, 39.14, 4.39, 1.808};
+  costs.traffic = {1.515, 1.256, 0.1189, 1.467, 3.985, 1.733, 2.969, 2.777};
+  costs.reordered = 0.07622;
   costs.half_bytes = 1;
   return costs;
 }();
@@ -64,7 +64,12 @@ struct HostCosts {
   double optimizer_s;                // once a step
 };
 constexpr HostCosts kHost = {
-    {11.68e-6, 18.51e-6, 7.666e-6, 26.04e-6, 26.04e-6}, 3.371e-6, 1.335, 4.651, 1.358, 723e-6};
+    {11.97e-6, 7.718e-6, 19.34e-6, 18.68e-6, 9.552e-6, 7.642e-6, 28.02e-6, 28.02e-6},
+    3.176e-6,
+    1.352,
+    4.647,
+    1.372,
+    722.6e-6};
 
 // Beside idle power.
 struct EnergyCosts {
@@ -72,7 +77,7 @@ struct EnergyCosts {
   std::array<double, 3> mac_j;  // by number format
   double byte_j, backward;      // of what forward moves; training over forward
 };
-constexpr EnergyCosts kEnergy = {22.39, {22.35e-12, 4.036e-12, 2.847e-12}, 181.7e-12, 3.52};
+constexpr EnergyCosts kEnergy = {22.91, {22.4e-12, 4.026e-12, 2.924e-12}, 181.7e-12, 3.495};
 
 // Results of a product that a card works on at a time: 132 multiprocessors, each on 64 x 64.
 // Source: calibration|convolution of the same measurements: one image's convolutions in FP32 take
@@ -101,15 +106,18 @@ double seconds_of(const Task& task, const Gpu& gpu, const RunConfig& config) {
   const bool half = config.format == NumberFormat::kHalf;
   double computing = 0;
   if (task.product) {
+    const bool together = config.channels_last && *task.product == Product::kDepthwise;
+    const Product product = together ? Product::kChannelwise : *task.product;
     const auto& products = tensor ? costs.tensor_products : costs.fp32_products;
     const double idle = std::max(0.0, gpu.share * kFullResults / std::max(task.results, 1.0) - 1);
-    computing = task.macs * products[static_cast<size_t>(*task.product)] /
+    computing = task.macs * task.padding * products[static_cast<size_t>(product)] * gpu.computing /
                 macs_per_s(gpu, config.format) *
                 (1 + idle * (tensor ? costs.tensor_idle : costs.fp32_idle));
   }
   double each = costs.traffic[static_cast<size_t>(task.traffic)];
-  if (task.traffic == Traffic::kImages && tensor && !config.channels_last) each += costs.reordered;
-  double moving = (task.elements * each + task.weights) *
+  const bool channels_last = config.channels_last || task.channels_last;
+  if (task.traffic == Traffic::kImages && tensor && !channels_last) each += costs.reordered;
+  double moving = (task.elements * each * gpu.moving + task.weights) *
                   static_cast<double>(bytes_of(config.format)) / (gpu.bandwidth_gb_s * 1e9);
   if (half) moving *= costs.half_bytes;
   if (trains) {

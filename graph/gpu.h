@@ -22,7 +22,9 @@ struct Gpu {
   double product_workspace_mib;
   std::string_view source;
   bool like_hopper = false;  // what it reaches of that; see estimate.cc
-  double share = 1;          // of the card's multiprocessors: a slice has less
+  // Times as long as others of its kind take to compute and to move, where that was measured.
+  double computing = 1, moving = 1;
+  double share = 1;  // of the card's multiprocessors: a slice has less
 };
 
 // nullptr: unknown.

@@ -6,20 +6,25 @@ launches; of both the larger counts, each smoothly, by a norm of the fourth orde
 """
 import numpy
 
-PRODUCTS = ('convolution', 'dense', 'grouped', 'depthwise', 'batched')
-TRAFFIC = ('elementwise', 'norm', 'moves', 'matrix', 'images')
+PRODUCTS = ('convolution', 'dense', 'grouped', 'depthwise', 'channelwise', 'batched')
+TRAFFIC = ('arithmetic', 'activation', 'batch norm', 'norm', 'pool', 'moves', 'matrix', 'images')
+HOST = ('arithmetic', 'activation', 'batch norm', 'norm', 'pool', 'moves', 'products', 'products')  # of TRAFFIC
 FULL = 132 * 64 * 64  # results that the card works on at a time
 
 
 class Tasks:
     """What answers of `auspex graph --json --tasks` list, as arrays, one behind the other.
 
-    Beside them, of each task: peak, width, tensor, half, task_trains, reordered; bytes_per_s; of each
-    answer: mode, format, trains, optimizer_s.
+    Beside them, of each task: peak, width, tensor, half, task_trains; bytes_per_s; of each answer: mode,
+    format, trains, optimizer_s.
     """
 
-    def take_tasks(self, answers):
-        """Whose each task is. Shape: [tasks]"""
+    def reach(self, _):
+        """How many times as long the task's card takes to compute and to move."""
+        return 1, 1
+
+    def take_tasks(self, answers, channels_last):
+        """channels_last: of the input. Shape: [answers] -> whose each task is [tasks]"""
         lists = [answer['work']['tasks'] for answer in answers]
         self.start = numpy.cumsum([0] + [len(one) for one in lists])[:-1]
         tasks = [task for one in lists for task in one]
@@ -28,9 +33,15 @@ class Tasks:
         self.traffic = numpy.array([TRAFFIC.index(task[3]) for task in tasks])
         self.macs, self.results, self.elements, self.weights, self.steps = (
             numpy.array([task[place] for task in tasks], float) for place in (1, 2, 4, 5, 6))
+        of = numpy.repeat(numpy.arange(len(lists)), [len(one) for one in lists])
+        last = numpy.array([task[7] for task in tasks]) | channels_last[of]
+        depthwise = self.product == names.index('depthwise')
+        self.product[depthwise & last] = names.index('channelwise')
+        self.reordered = (self.traffic == TRAFFIC.index('images')) & ~last
+        self.padding = numpy.array([task[8] for task in tasks])
         self.views = numpy.array([answer['work']['views'] for answer in answers])
         self.launches = numpy.array([self.sum(self.traffic == kind) for kind in range(len(TRAFFIC))])
-        return numpy.repeat(numpy.arange(len(lists)), [len(one) for one in lists])
+        return of
 
     def sum(self, values):
         """Shape: [tasks] -> [answers]"""
@@ -46,11 +57,12 @@ def device_s(rows, c):
                            for kind in ('fp32', 'tensor')])
     idle = numpy.where(rows.tensor, c['idle tensor'], c['idle fp32'])
     unfilled = numpy.maximum(0, FULL / numpy.maximum(rows.results, 1) - 1)
-    computing = rows.macs * inverse[rows.tensor.astype(int), rows.product] / rows.peak
-    computing *= (1 + idle * unfilled) * numpy.where(rows.task_trains, 1 + c['train macs'], 1)
+    more_computing, more_moving = rows.reach(c)
+    computing = rows.macs * rows.padding * inverse[rows.tensor.astype(int), rows.product] / rows.peak
+    computing *= more_computing * (1 + idle * unfilled) * numpy.where(rows.task_trains, 1 + c['train macs'], 1)
     shares = numpy.array([c[f'bytes {name}'] for name in TRAFFIC])[rows.traffic]
-    shares = shares + numpy.where(rows.reordered, c['bytes reordered'], 0)
-    moving = (rows.elements * shares + rows.weights) * rows.width / rows.bytes_per_s
+    shares = shares + numpy.where(rows.reordered & rows.tensor, c['bytes reordered'], 0)
+    moving = (rows.elements * shares * more_moving + rows.weights) * rows.width / rows.bytes_per_s
     moving *= numpy.where(rows.half, c['half bytes'], 1) * numpy.where(
         rows.task_trains, 1 + c['train bytes'], 1) * numpy.where(
         rows.task_trains & rows.half, c['autocast bytes'], 1)
@@ -60,9 +72,9 @@ def device_s(rows, c):
 
 def host_s(rows, c):
     launches = rows.launches
-    each = launches[0] * c['host elementwise'] + launches[1] * c['host norm'] + \
-        launches[2] * c['host moves'] + (launches[3] + launches[4]) * c['host products'] + \
-        rows.views * c['host view']
+    each = rows.views * c['host view']
+    for count, name in zip(launches, HOST):
+        each = each + count * c[f'host {name}']
     mode = numpy.select([rows.mode == 'graph', rows.trains], [c['graph host'], c['train host']], 1)
     mode = mode * numpy.where(rows.trains & (rows.format == 2), c['autocast host'], 1)
     return 1e-6 * (each * mode + numpy.where(rows.trains, c['optimizer us'], 0))

@@ -180,27 +180,57 @@ TEST(Work, IsCountedByKinds) {
   const Work work = work_of(graph);
   EXPECT_EQ(work.macs[static_cast<size_t>(Product::kConvolution)], 2 * 16 * 64 * 27);
   EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kImages)], 2 * 64 * (3 + 16));
-  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kElementwise)], 2 * 64 * 16 * (2 + 3));
-  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kNorm)], 2 * 64 * 16 * 2);
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kActivation)], 2 * 64 * 16 * 2);
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kArithmetic)], 2 * 64 * 16 * 3);
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kBatchNorm)], 2 * 64 * 16 * 2);
   EXPECT_EQ(work.tasks.size(), 4);
 }
 
+OperatorGraph attention_of(std::initializer_list<OnnxModel::Dim> shape,
+                           const OnnxModel::Dims& turn) {
+  return graph_of(image(shape)
+                      .scalar("scale", 0.35F)
+                      .node("Sin", {"x"}, {"q"})
+                      .node("Cos", {"x"}, {"k"})
+                      .node("Transpose", {"k"}, {"kt"}, {{"perm", turn}})
+                      .node("MatMul", {"q", "kt"}, {"scores"})
+                      .node("Mul", {"scores", "scale"}, {"scaled"})
+                      .node("Softmax", {"scaled"}, {"p"}, {{"axis", -1}})
+                      .node("MatMul", {"p", "k"}, {"y"})
+                      .output("y"));
+}
+
 TEST(Work, AttentionIsOneKernel) {
-  const OperatorGraph graph =
-      graph_of(image({"batch", 4, 10, 8})
-                   .scalar("scale", 0.35F)
-                   .node("Sin", {"x"}, {"q"})
-                   .node("Cos", {"x"}, {"k"})
-                   .node("Transpose", {"k"}, {"kt"}, {{"perm", OnnxModel::Dims{0, 1, 3, 2}}})
-                   .node("MatMul", {"q", "kt"}, {"scores"})
-                   .node("Mul", {"scores", "scale"}, {"scaled"})
-                   .node("Softmax", {"scaled"}, {"p"}, {{"axis", -1}})
-                   .node("MatMul", {"p", "k"}, {"y"})
-                   .output("y"));
-  const Work work = work_of(graph);
+  const Work work = work_of(attention_of({"batch", 4, 10, 8}, {0, 1, 3, 2}));
   EXPECT_EQ(work.tasks.size(), 3);  // sine, cosine, attention
   EXPECT_EQ(work.macs[static_cast<size_t>(Product::kBatched)], 2 * 4 * 10 * 10 * 8);
   EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kNorm)], 0);
+}
+
+// Windows of an image, with their heads.
+TEST(Work, AttentionOfMoreDimensionsIsSeveral) {
+  const Work work = work_of(attention_of({"batch", 3, 4, 10, 8}, {0, 1, 2, 4, 3}));
+  EXPECT_EQ(work.macs[static_cast<size_t>(Product::kBatched)], 2 * 3 * 4 * 10 * 10 * 8);
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kNorm)], 2 * 3 * 4 * 10 * 10);
+}
+
+// As PyTorch's exporter writes its one function.
+TEST(Work, SoIsThatOfOneFunctionWhereNoKernelOfItTakesTheShape) {
+  const Work work = work_of(
+      graph_of(image({1, 3, 4, 10, 8})
+                   .scalar("s", 0.6F)
+                   .node("Sin", {"x"}, {"q0"})
+                   .node("Cos", {"x"}, {"k0"})
+                   .node("Mul", {"q0", "s"}, {"q"})
+                   .node("Transpose", {"k0"}, {"kt"}, {{"perm", OnnxModel::Dims{0, 1, 2, 4, 3}}})
+                   .node("Mul", {"kt", "s"}, {"k"})
+                   .node("MatMul", {"q", "k"}, {"scores"})
+                   .node("Softmax", {"scores"}, {"p"}, {{"axis", -1}})
+                   .node("MatMul", {"p", "k0"}, {"y"})
+                   .output("y")));
+  EXPECT_EQ(work.macs[static_cast<size_t>(Product::kBatched)], 2 * 3 * 4 * 10 * 10 * 8);
+  EXPECT_EQ(work.elements[static_cast<size_t>(Traffic::kNorm)], 2 * 3 * 4 * 10 * 10);
+  EXPECT_EQ(work.tasks.size(), 2 + 4);
 }
 
 TEST(Estimate, AFasterCardIsFasterAndMoreBatchesAreMore) {
