@@ -45,6 +45,12 @@ std::string precision_of(const std::string& cuda_backend) {
   return cuda_backend.substr(0, cuda_backend.size() - kCudaSuffix.size());
 }
 
+// Their first layers are INT8: a dense input of theirs is that of INT8.
+bool is_coarser_than_int8(const std::string& precision) {
+  return precision == precision_name(Precision::kInt4) ||
+         precision == precision_name(Precision::kInt8Pairs);
+}
+
 std::vector<std::string> chosen_cuda(const std::vector<std::string>& wanted) {
   std::vector<std::string> backends = cuda_backends();
   std::erase_if(backends, [&](const std::string& backend) {
@@ -168,15 +174,15 @@ class Maker {
   }
 
   // On a GPU: as a request is answered, and the card's share of that.
-  Status add_cuda(const std::string& backend) {
-    const Result<NetworkHandle> network = load_network(model_, backend);
+  Status add_cuda(const std::string& backend, bool dense) {
+    const Result<NetworkHandle> network = load_network(model_, Plan{backend, true, dense});
     if (!network) return network.error();
     const std::string precision = precision_of(backend);
     const bool pairs = precision == precision_name(Precision::kInt8Pairs);
     BenchLabel label{"auspex", std::string(kCuda),
                      pairs ? std::string(precision_name(Precision::kInt8)) : precision};
     label.sparsity = pairs ? "2:4" : "none";
-    label.input = "gather";
+    label.input = dense ? "dense" : "gather";
     out_.push_back(std::make_unique<PaperNetwork>(label, 0, *network, jobs_));
     label.backend = "cuda-kernel";
     out_.push_back(std::make_unique<CardTime>(std::move(label), *network, jobs_));
@@ -223,9 +229,13 @@ Result<Contestants> own_contestants(const std::shared_ptr<const ModelFile>& mode
     if (!dense_ones.insert(backend.precision).second && !choice.every_dense) continue;
     if (Status added = maker.add(backend, false, true); !added) return added.error();
   }
-  if (!choice.gather || model->pointer() != nullptr) return contestants;
+  if (model->pointer() != nullptr) return contestants;
   for (const std::string& backend : chosen_cuda(choice.backends)) {
-    if (Status added = maker.add_cuda(backend); !added) return added.error();
+    if (choice.gather) {
+      if (Status added = maker.add_cuda(backend, false); !added) return added.error();
+    }
+    if (!choice.dense || is_coarser_than_int8(precision_of(backend))) continue;
+    if (Status added = maker.add_cuda(backend, true); !added) return added.error();
   }
   return contestants;
 }

@@ -202,7 +202,8 @@ std::vector<std::string> cuda_backends() {
 }
 
 Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelFile> model,
-                                                    std::string_view backend) {
+                                                    const Plan& plan) {
+  const std::string& backend = plan.backend;
   if (model->pointer()) return Error{"the pointer network is computed on CPUs alone"};
   const auto formats = formats_of(backend, *model);
   if (!formats) return formats.error();
@@ -218,12 +219,12 @@ Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelF
         {layer.inputs, layer.outputs, layer.weights, layer.bias, layer.relu, (*formats)[i]});
   }
   const cuda::AbiModel description = {layers.data(), static_cast<uint32_t>(layers.size()),
-                                      model->dense_inputs()};
+                                      model->dense_inputs(), plan.dense_input};
   cuda::AbiNetwork* handle = nullptr;
   if (const char* error = module->load(&description, &handle)) {
     return Error{"the GPU cannot take the model: " + std::string(error)};
   }
-  std::string name(backend);
+  std::string name = backend;
   if (name == kCudaSuffix.substr(1)) name = model->summary().precision + std::string(kCudaSuffix);
   auto on_cpu = load_network(std::move(model));
   if (!on_cpu) {

@@ -21,11 +21,12 @@ inline constexpr std::string_view kCudaSuffix = "-cuda";
 // suffix.
 bool is_cuda(std::string_view backend);
 
-// The paper's network. Should the card fail, then, and from then on, every request of this process
-// is answered by the CPU. Errors: why there is no card; what of the model it cannot do; an unknown
-// name, and the known ones.
+// The paper's network; of the plan backend and dense_input count. A dense input is FP32, TF32,
+// BF16, FP16 or INT8, which INT4 and 2:4 have in their first layers. Should the card fail, then,
+// and from then on, every request of this process is answered by the CPU. Errors: why there is no
+// card; what of the model it cannot do; an unknown name, and the known ones.
 Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelFile> model,
-                                                    std::string_view backend);
+                                                    const Plan& plan);
 
 struct CudaState {
   std::string card;     // empty: none, or not asked for yet

@@ -229,11 +229,11 @@ class Fragments {
 
 }  // namespace
 
-PackedLayer pack_tiles(const LayerView& layer, Format format) {
+PackedLayer pack_tiles(const LayerView& layer, Format format, uint32_t column_step) {
   const Elements elements(layer, format);
   const uint32_t inputs = kStepBytes / element_bytes(format);
   PackedLayer packed;
-  packed.columns = padded(layer.outputs, kTileStep);
+  packed.columns = padded(layer.outputs, column_step);
   packed.length = padded(layer.inputs, inputs) / inputs;
   packed.bias = padded_bias(layer, packed.columns);
   packed.scale = elements.scales(packed.columns, format == Format::kInt4 ? 1.0F / 16 : 1);

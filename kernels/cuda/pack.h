@@ -22,6 +22,7 @@ struct PackedLayer {
 // number_rows: the layer's last ones. format: kFp32, kBf16, kFp16 or kInt8.
 PackedLayer pack_input(const LayerView& layer, uint32_t number_rows, Format format);
 PackedLayer pack_columns(const LayerView& layer, Format format);
-PackedLayer pack_tiles(const LayerView& layer, Format format);
+// The columns become a multiple of `column_step`, which is one of kTileStep.
+PackedLayer pack_tiles(const LayerView& layer, Format format, uint32_t column_step = kTileStep);
 
 }  // namespace auspex::cuda

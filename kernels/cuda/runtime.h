@@ -28,6 +28,8 @@ void release_shared(void* host);
 struct Stream;
 const char* open_stream(Stream** stream);
 void close_stream(Stream* stream);
+// In its turn. Either may be shared memory, as the card sees it.
+const char* copy(void* to, const void* from, size_t bytes, Stream* stream);
 
 // shared_bytes: of a block.
 const char* launch_single(const SingleParams<1>& params, uint32_t peers, size_t shared_bytes,
@@ -36,6 +38,7 @@ const char* launch_singles(const SingleParams<kMostSingles>& params, uint32_t sa
                            uint32_t peers, size_t shared_bytes, Stream* stream);
 const char* launch_tiles(const TileParams& params, uint32_t tile, size_t shared_bytes,
                          Stream* stream);
+const char* launch_dense(const DenseParams& params, uint32_t tile, Stream* stream);
 
 // Whether all that was launched has ended.
 const char* ask(Stream* stream, bool* done);

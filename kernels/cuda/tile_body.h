@@ -61,24 +61,18 @@ AUSPEX_DEVICE void finish(const TileLayer& layer, const TileParams& p, const Til
   s.y[sample * p.y_stride + column] = layer.relu ? positive(sum) : sum;
 }
 
-// A warp's: columns [column, column + 32) of samples [sample, sample + 8 kSamples).
+// sum += steps [begin, end) of columns [column, column + 32) times 8 kSamples samples. x: of the
+// first of these, at step `begin`; stride: bytes from one sample to the next.
 template <Format kFormat, uint32_t kSamples>
-AUSPEX_DEVICE void multiply_tile(const TileLayer& layer, const TileParams& p, const TileShared& s,
-                                 uint32_t column, uint32_t sample) {
+AUSPEX_DEVICE void add_steps(typename Sum<kFormat>::type (&sum)[2][kSamples][4],
+                             const TileLayer& layer, uint32_t column, uint32_t begin, uint32_t end,
+                             const char* x, uint32_t stride) {
   constexpr uint32_t kFragments = step_fragments(kFormat);
-  typename Sum<kFormat>::type sum[2][kSamples][4] = {};
-  const Words* const x = reinterpret_cast<const Words*>(
-      s.x + size_t{sample + lane() / 4} * p.x_stride + lane() % 4 * sizeof(Words));
-  const uint32_t x_words = p.x_stride / sizeof(Words);
-  float scale[4] = {}, bias[4];
-  AUSPEX_UNROLL()
-  for (uint32_t j = 0; j < 4; ++j) {
-    const uint32_t at = column + 8 * j + lane() / 4;
-    bias[j] = fetch(layer.bias + at);
-    if (is_integer(kFormat)) scale[j] = fetch(layer.scale + at);
-  }
+  const Words* const own =
+      reinterpret_cast<const Words*>(x + size_t{lane() / 4} * stride + lane() % 4 * sizeof(Words));
+  const uint32_t x_words = stride / sizeof(Words);
   AUSPEX_UNROLL(2)
-  for (uint32_t step = 0; step < layer.steps; ++step) {
+  for (uint32_t step = begin; step < end; ++step) {
     Words a[2][2] = {}, b[kSamples];
     uint32_t places[2] = {};
     AUSPEX_UNROLL()
@@ -92,7 +86,7 @@ AUSPEX_DEVICE void multiply_tile(const TileLayer& layer, const TileParams& p, co
     }
     AUSPEX_UNROLL()
     for (uint32_t i = 0; i < kSamples; ++i) {
-      b[i] = read(x + i * 8 * x_words + step * (kStepBytes / sizeof(Words)));
+      b[i] = read(own + i * 8 * x_words + (step - begin) * (kStepBytes / sizeof(Words)));
     }
     AUSPEX_UNROLL()
     for (uint32_t j = 0; j < 2; ++j) {
@@ -102,30 +96,52 @@ AUSPEX_DEVICE void multiply_tile(const TileLayer& layer, const TileParams& p, co
       }
     }
   }
+}
+
+// Calls give(sample, column, quarter, sum) for each of a lane's, counted from the warp's first;
+// quarter: which of the lane's four columns.
+template <class Value, uint32_t kSamples, class Give>
+AUSPEX_DEVICE void for_each_sum(const Value (&sum)[2][kSamples][4], const Give& give) {
   AUSPEX_UNROLL()
   for (uint32_t j = 0; j < 2; ++j) {
     AUSPEX_UNROLL()
     for (uint32_t i = 0; i < kSamples; ++i) {
       AUSPEX_UNROLL()
       for (uint32_t k = 0; k < 4; ++k) {
-        finish(layer, p, s, sample + 8 * i + lane() % 4 * 2 + k % 2,
-               column + 16 * j + lane() / 4 + k / 2 * 8, scale[2 * j + k / 2], bias[2 * j + k / 2],
-               static_cast<float>(sum[j][i][k]));
+        give(8 * i + lane() % 4 * 2 + k % 2, 16 * j + lane() / 4 + k / 2 * 8, 2 * j + k / 2,
+             static_cast<float>(sum[j][i][k]));
       }
     }
   }
 }
 
-// The same without tensor cores: a lane for each column.
-template <uint32_t kSamples>
-AUSPEX_DEVICE void multiply_fp32(const TileLayer& layer, const TileParams& p, const TileShared& s,
+// A warp's: columns [column, column + 32) of samples [sample, sample + 8 kSamples).
+template <Format kFormat, uint32_t kSamples>
+AUSPEX_DEVICE void multiply_tile(const TileLayer& layer, const TileParams& p, const TileShared& s,
                                  uint32_t column, uint32_t sample) {
-  constexpr uint32_t kRows = 8 * kSamples;
-  float sum[kRows] = {};
-  const float* const weights = reinterpret_cast<const float*>(layer.weights) + column + lane();
-  const float bias = fetch(layer.bias + column + lane());
-  const char* const x = s.x + size_t{sample} * p.x_stride;
-  const uint32_t inputs = layer.steps * (kStepBytes / sizeof(float));
+  typename Sum<kFormat>::type sum[2][kSamples][4] = {};
+  float scale[4] = {}, bias[4];
+  AUSPEX_UNROLL()
+  for (uint32_t j = 0; j < 4; ++j) {
+    const uint32_t at = column + 8 * j + lane() / 4;
+    bias[j] = fetch(layer.bias + at);
+    if (is_integer(kFormat)) scale[j] = fetch(layer.scale + at);
+  }
+  add_steps<kFormat>(sum, layer, column, 0, layer.steps, s.x + size_t{sample} * p.x_stride,
+                     p.x_stride);
+  for_each_sum(sum, [&](uint32_t of, uint32_t at, uint32_t quarter, float value) {
+    finish(layer, p, s, sample + of, column + at, scale[quarter], bias[quarter], value);
+  });
+}
+
+// The same without tensor cores: a lane for each column. sum: of kRows samples.
+template <uint32_t kRows>
+AUSPEX_DEVICE void add_steps_fp32(float (&sum)[kRows], const TileLayer& layer, uint32_t column,
+                                  uint32_t begin, uint32_t end, const char* x, uint32_t stride) {
+  constexpr uint32_t kInputs = kStepBytes / sizeof(float);
+  const float* const weights = reinterpret_cast<const float*>(layer.weights) +
+                               size_t{begin} * kInputs * layer.columns + column + lane();
+  const uint32_t inputs = (end - begin) * kInputs;
   for (uint32_t i = 0; i < inputs; i += 4) {
     float weight[4];
     AUSPEX_UNROLL()
@@ -133,11 +149,20 @@ AUSPEX_DEVICE void multiply_fp32(const TileLayer& layer, const TileParams& p, co
     AUSPEX_UNROLL()
     for (uint32_t row = 0; row < kRows; ++row) {
       const Words four =
-          read(reinterpret_cast<const Words*>(x + size_t{row} * p.x_stride + i * sizeof(float)));
+          read(reinterpret_cast<const Words*>(x + size_t{row} * stride + i * sizeof(float)));
       AUSPEX_UNROLL()
       for (uint32_t k = 0; k < 4; ++k) sum[row] += weight[k] * float_of(four.word[k]);
     }
   }
+}
+
+template <uint32_t kSamples>
+AUSPEX_DEVICE void multiply_fp32(const TileLayer& layer, const TileParams& p, const TileShared& s,
+                                 uint32_t column, uint32_t sample) {
+  constexpr uint32_t kRows = 8 * kSamples;
+  float sum[kRows] = {};
+  const float bias = fetch(layer.bias + column + lane());
+  add_steps_fp32(sum, layer, column, 0, layer.steps, s.x + size_t{sample} * p.x_stride, p.x_stride);
   for (uint32_t row = 0; row < kRows; ++row) {
     finish(layer, p, s, sample + row, column + lane(), 0, bias, sum[row]);
   }

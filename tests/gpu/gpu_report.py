@@ -140,6 +140,8 @@ def ratios(rows):
     pairs = (
         ("the paper's technique (INT8 weights, dense, compiled)", paper,
          ((same.format('INT8'), rows_of.matching(whole, precision=['int8'])),
+          ('ours: CUDA, INT8, dense',
+           rows_of.matching(gpu, precision=['int8'], input=['dense'])),
           ('ours: CUDA, fastest', gpu), ('ours: CPU, fastest', cpu))),
         ('BF16 dense', bf16_dense,
          ((same.format('BF16'), rows_of.matching(whole, precision=['bf16'])),

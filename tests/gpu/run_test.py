@@ -39,8 +39,10 @@ rows = [{'technique': 'auspex', 'backend': backend, 'precision': 'int8', 'sparsi
          'input': 'gather', 'hidden': hidden.replace(',', '-'), 'batch': int(batch),
          'cache': 'warm', 'median_us': median, 'p99_us': 2 * median, 'trials': 7}
         for hidden in asked('--hidden') for batch in asked('--batch')
-        for backend, median in (('cuda', 8), ('vnni', 2), ('avx2', 3), ('reference', 1))
-        if not asked('--backend') or {backend, 'int8-' + backend} & set(asked('--backend'))]
+        for backend, median in (('cuda', 8), ('cuda-kernel', 1.5), ('vnni', 2), ('avx2', 3),
+                                ('reference', 1))
+        if not asked('--backend')
+        or {backend.replace('-kernel', ''), 'int8-' + backend} & set(asked('--backend'))]
 print(json.dumps({'rows': rows}))
 '''
 # As GoogleTest does: its output file, and a line for each test that was all right.
@@ -146,6 +148,7 @@ class Program(unittest.TestCase):
                          {(hidden, batch) for hidden in ('512-256-128', '1024-512-256')
                           for batch in gpu_bench.BATCHES})
         self.assertEqual({row['backend'] for row in results['rows']}, {'cuda', 'vnni', 'avx2'})
+        self.assertEqual({row.get('device_median_us') for row in results['rows']}, {1.5, None})
         for tool in gpu_tests.TOOLS:  # the short tests alone
             self.assertEqual(results['sanitizer'][tool]['filter'], 'Cuda.First:Cuda.Other')
         self.assertIn('3 passed, 0 failed', self.report)
@@ -179,7 +182,7 @@ class Program(unittest.TestCase):
         self.assertIn('no test ran', results['steps']['tests']['reason'])
         self.assertIn('No such file', results['steps']['bench']['reason'])
         self.assertEqual(results['sanitizer']['memcheck']['reason'], 'no summary was printed')
-        self.place('build/bin/auspex', BENCH.replace("('cuda', 8), ", ''))
+        self.place('build/bin/auspex', BENCH.replace("('cuda', 8), ('cuda-kernel', 1.5), ", ''))
         results = self.run_it('--skip', 'tests', '--skip', 'sanitizer', code=1)
         self.assertEqual(results['steps']['bench']['reason'], 'no row is of the CUDA backend')
 

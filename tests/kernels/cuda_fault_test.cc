@@ -75,12 +75,15 @@ TEST_F(CudaFault, ACardThatDoesNotAnswer) {
 }
 
 // At each of the allocations of a load, and at that of the first request.
-TEST_F(CudaFault, MemoryThatIsExhausted) {
+class CudaFaultOfMemory : public CudaFault, public testing::WithParamInterface<bool> {};
+
+TEST_P(CudaFaultOfMemory, IsTold) {
+  const Plan plan = {"int8-cuda", true, GetParam()};
   int64_t allocations = 1;
   for (;; ++allocations) {
     settings_->allocations = allocations;
     const int64_t before = settings_->taken;
-    const auto network = load_network(model_, "int8-cuda");
+    const auto network = load_network(model_, plan);
     if (network.ok()) break;
     EXPECT_THAT(network.error().message, HasSubstr("cannot take the model: out of memory"));
     EXPECT_EQ(settings_->taken, before);
@@ -88,23 +91,26 @@ TEST_F(CudaFault, MemoryThatIsExhausted) {
   }
   EXPECT_GT(allocations, 10);
   settings_->allocations = allocations;
-  const auto network = *load_network(model_, "int8-cuda");
+  const auto network = *load_network(model_, plan);
   expect_cpu_answers(*network, "out of memory");
 }
+INSTANTIATE_TEST_SUITE_P(Cuda, CudaFaultOfMemory, testing::Bool());
 
 TEST_F(CudaFault, WhatWasTakenIsGivenBack) {
-  auto network = *load_network(model_, "int8-2:4-cuda");
-  const int64_t loaded = settings_->taken;
-  outputs_of(*network, 20);
-  EXPECT_GT(settings_->taken, loaded);
-  network.reset();
-  EXPECT_EQ(settings_->taken, 0);
+  for (const bool dense : {false, true}) {
+    auto network = *load_network(model_, Plan{"int8-2:4-cuda", true, dense});
+    const int64_t loaded = settings_->taken;
+    outputs_of(*network, 20);
+    EXPECT_GT(settings_->taken, loaded);
+    network.reset();
+    EXPECT_EQ(settings_->taken, 0);
+  }
 }
 
 TEST(CudaOtherVersion, IsRefused) {
   EXPECT_TRUE(cuda_backends().empty());
   EXPECT_EQ(load_network(small_model(), "cuda").error().message,
-            "no GPU: libauspex_cuda.so is of version 99, this program needs version 1");
+            "no GPU: libauspex_cuda.so is of version 99, this program needs version 2");
 }
 
 TEST(CudaNoDriver, IsSaid) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/cuda/dense_body.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/cuda/single_body.h"
 #include "kernels/cuda/tile_body.h"
@@ -106,6 +107,10 @@ const char* open_stream(Stream** stream) {
 void close_stream(Stream* stream) {
   delete stream;
 }
+const char* copy(void* to, const void* from, size_t bytes, Stream*) {
+  std::memcpy(to, from, bytes);
+  return nullptr;
+}
 
 template <uint32_t kJobs>
 const char* run_single(const SingleParams<kJobs>& params, uint32_t samples, uint32_t peers,
@@ -137,6 +142,30 @@ const char* launch_tiles(const TileParams& params, uint32_t tile, size_t shared_
     if (tile == 16) run_tile<16>(params, shared);
     if (tile == 32) run_tile<32>(params, shared);
     if (tile == 64) run_tile<64>(params, shared);
+  });
+}
+
+template <uint32_t kTile>
+void run_dense(const DenseParams& params, char* shared) {
+  switch (params.layer.format) {
+    case Format::kTf32:
+      return dense_body<kTile, Format::kTf32>(params, shared);
+    case Format::kBf16:
+      return dense_body<kTile, Format::kBf16>(params, shared);
+    case Format::kFp16:
+      return dense_body<kTile, Format::kFp16>(params, shared);
+    case Format::kInt8:
+      return dense_body<kTile, Format::kInt8>(params, shared);
+    default:
+      return dense_body<kTile, Format::kFp32>(params, shared);
+  }
+}
+const char* launch_dense(const DenseParams& params, uint32_t tile, Stream*) {
+  const uint32_t blocks = params.samples / tile * dense_across(params.layer, tile) * params.parts;
+  ++g_settings.dense_launches;
+  return launch(blocks, 1, dense_bytes(tile), [&](char* shared) {
+    tile == kDenseFew ? run_dense<kDenseFew>(params, shared)
+                      : run_dense<kDenseMany>(params, shared);
   });
 }
 

@@ -16,6 +16,7 @@ struct Settings {
   uint32_t peers = 8;                 // blocks of a cluster, or 1 as before compute capability 9.0
   uint32_t shared_bytes = 227 << 10;  // that a block can have
   int64_t taken = 0;                  // pieces of memory that are not given back
+  int64_t dense_launches = 0;         // so far
 };
 extern Settings g_settings;
 
