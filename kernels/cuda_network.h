@@ -17,6 +17,11 @@ namespace auspex {
 std::vector<std::string> cuda_backends();
 
 inline constexpr std::string_view kCudaSuffix = "-cuda";
+// Behind a name, "int8-cuda-persistent": while it is asked a kernel stays on the card that answers
+// single samples without a launch. It holds a cluster of eight multiprocessors (one before compute
+// capability 9.0) and keeps the card awake, until five seconds pass without a request. Of a process
+// one network at a time stays; nothing chooses it by itself.
+inline constexpr std::string_view kPersistentSuffix = "-persistent";
 // Whether load_network() takes it for a GPU's: "cuda", the model's own precision, or one with the
 // suffix.
 bool is_cuda(std::string_view backend);

@@ -11,7 +11,7 @@
 namespace auspex::cuda {
 
 // Changes whenever anything in this file or in EncodedJob does.
-inline constexpr uint32_t kAbiVersion = 2;
+inline constexpr uint32_t kAbiVersion = 3;
 inline constexpr char kModuleFile[] = "libauspex_cuda.so";
 inline constexpr char kEntryName[] = "auspex_cuda_module";
 
@@ -27,6 +27,7 @@ struct AbiModel {
   uint32_t count;
   uint32_t number_rows;  // the first layer's last inputs
   bool dense;            // the one-hot as it is: all its rows are multiplied
+  bool persistent;       // single samples by a kernel that stays on the card
 };
 struct AbiCard {
   char name[128];

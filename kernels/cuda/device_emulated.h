@@ -51,6 +51,13 @@ inline void write(Words* to, const Words& v) {
 void copy_async(Words* shared, const Words* from);
 void wait_copies();
 
+uint64_t look(const uint64_t* at);
+inline void show(float* to, float value) {
+  __atomic_store(to, &value, __ATOMIC_RELEASE);
+}
+uint64_t clock_ns();
+bool all_lanes(bool value);
+
 inline uint32_t bits_of(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);

@@ -39,7 +39,8 @@ cudaError_t allow(Kernel* kernel, uint32_t shared_bytes) {
                               static_cast<int>(shared_bytes));
 }
 
-// What dense.cu has to ask for once.
+// What each of them has to ask for once.
 const char* allow_dense();
+const char* allow_resident(const Card& card);
 
 }  // namespace auspex::cuda

@@ -36,13 +36,18 @@ const AbiModule kModule = {
     },
     [](const AbiModel* model, AbiNetwork** handle) {
       return guarded([&] {
+        const Rest rest;
+        if (rest.error()) return rest.error();
         std::unique_ptr<Network> network;
         const char* const error = Network::load(g_card, *model, network);
         *handle = reinterpret_cast<AbiNetwork*>(network.release());
         return error;
       });
     },
-    [](AbiNetwork* handle) { delete network_of(handle); },
+    [](AbiNetwork* handle) {
+      // What a card holds on to is lost with it.
+      if (const Rest rest; !rest.error()) delete network_of(handle);
+    },
     [](AbiNetwork* handle, const Job* jobs, size_t count, float* outputs) {
       return guarded([&] { return network_of(handle)->predict(jobs, count, outputs); });
     },

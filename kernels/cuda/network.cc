@@ -15,9 +15,8 @@ namespace {
 // their own.
 constexpr size_t kMostJobs = 16384, kLeastPart = 2048;
 constexpr size_t kMostLanes = 4;
-// A card that takes longer for microseconds of work is lost; a dense input may be a hundred
-// milliseconds of it.
-constexpr std::chrono::milliseconds kPatience{100}, kDensePatience{5000};
+// A dense input may be a hundred milliseconds of work.
+constexpr std::chrono::milliseconds kDensePatience{5000};
 // At the outputs, between looks at whether the card has failed.
 constexpr uint32_t kLooks = 64;
 
@@ -83,7 +82,7 @@ const char* Network::place(const AbiModel& model) {
   for (uint32_t i = 1; i < model.count; ++i) {
     if (const char* error = place_layer(model.layers[i], i - 1)) return error;
   }
-  return lay_out();
+  return lay_out(model.persistent);
 }
 
 // A dense input leaves sums where rows would be gathered.
@@ -150,18 +149,23 @@ const char* Network::place_layer(const AbiLayer& layer, uint32_t at) {
   return nullptr;
 }
 
-const char* Network::lay_out() {
+const char* Network::lay_out(bool persistent) {
   single_.widest = padded(single_.widest, kColumnStep);
   single_bytes_ = single_bytes(single_.widest, single_.own_columns);
-  single_.staged = single_bytes_ + staged_bytes_ <= card_.shared_bytes;
+  const size_t asked_bytes = persistent ? kAskedBytes : 0;
+  single_.staged = asked_bytes + single_bytes_ + staged_bytes_ <= card_.shared_bytes;
   if (single_.staged) single_bytes_ += staged_bytes_;
-  if (std::max(single_bytes_, tile_bytes(tiles_, kTiles[0])) > card_.shared_bytes) {
+  if (std::max(asked_bytes + single_bytes_, tile_bytes(tiles_, kTiles[0])) > card_.shared_bytes) {
     return "layers too wide for a block's memory";
   }
-  return nullptr;
+  if (!persistent) return nullptr;
+  resident_ = std::make_unique<Resident>();
+  return resident_->open(card_, single_, single_bytes_);
 }
 
 const char* Network::open_lane(Lane& lane) const {
+  const Rest rest;
+  if (rest.error()) return rest.error();
   for (Stream*& stream : lane.streams) {
     if (const char* error = open_stream(&stream)) return error;
   }
@@ -220,6 +224,9 @@ class Network::Borrowed {
 
 const char* Network::predict(const Job* jobs, size_t count, float* outputs) {
   if (count == 0) return nullptr;
+  if (const char* error = nullptr; count == 1 && resident_) {
+    if (resident_->answer(*jobs, outputs, &error)) return error;
+  }
   const Borrowed borrowed(*this);
   if (borrowed.error()) return borrowed.error();
   Lane& lane = borrowed.lane();
@@ -309,7 +316,8 @@ const char* Network::run_tiles(Lane& lane, const Job* jobs, size_t count, float*
 // Until `done` says so, or the stream has come to its end.
 template <class Done>
 const char* Network::wait(Stream* stream, const Done& done) const {
-  const auto late = std::chrono::steady_clock::now() + (dense_ ? kDensePatience : kPatience);
+  const std::chrono::milliseconds patience(card_.patience_ms);
+  const auto late = std::chrono::steady_clock::now() + (dense_ ? kDensePatience : patience);
   while (true) {
     for (uint32_t look = 0; look < kLooks; ++look) {
       if (done()) return nullptr;
@@ -326,6 +334,8 @@ const char* Network::measure(const Job* jobs, size_t count, uint32_t runs, float
   if (borrowed.error()) return borrowed.error();
   Lane& lane = borrowed.lane();
   if (!lane.memory) return "the card has failed before";
+  const Rest rest;
+  if (rest.error()) return rest.error();
   TileParams tiles = tiles_;
   CardMemory memory;
   Job* there = nullptr;

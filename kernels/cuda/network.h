@@ -12,6 +12,7 @@
 #include "kernels/cuda/card_memory.h"
 #include "kernels/cuda/dense.h"
 #include "kernels/cuda/pack.h"
+#include "kernels/cuda/resident.h"
 #include "kernels/cuda/runtime.h"
 
 namespace auspex::cuda {
@@ -52,7 +53,7 @@ class Network {
   const char* place(const AbiModel& model);
   const char* place_input(const AbiLayer& layer, uint32_t number_rows, bool dense);
   const char* place_layer(const AbiLayer& layer, uint32_t at);
-  const char* lay_out();
+  const char* lay_out(bool persistent);
 
   const char* open_lane(Lane& lane) const;
   const char* run_singles(Lane& lane, const Job* jobs, size_t count, float* outputs) const;
@@ -70,6 +71,7 @@ class Network {
   size_t single_bytes_ = 0, staged_bytes_ = 0;
   CardMemory memory_;
   std::unique_ptr<const Dense> dense_;  // or none: rows are gathered
+  std::unique_ptr<Resident> resident_;  // or none: a single sample is a launch
 
   std::mutex mutex_;
   std::condition_variable returned_;

@@ -140,6 +140,20 @@ AUSPEX_CONSTEXPR size_t single_bytes(uint32_t widest, uint32_t own_columns) {
   return (size_t{2} * widest + kThreads * 8 + size_t{2} * own_columns + 4) * sizeof(float);
 }
 
+// A single sample by a kernel that stays on the card: a mailbox in the host's memory says what is
+// asked. Each of its words is a word of the job with the request's number above it: one that has
+// that number is there, in whatever order they come. The outputs tell by themselves, as above.
+inline constexpr uint32_t kAskedWords = sizeof(Job) / sizeof(uint32_t) + 1;  // the last: an Asked
+enum Asked : uint32_t { kAnswer, kLeave };
+struct ResidentParams : SingleNetwork {
+  const uint64_t* asked = nullptr;  // Shape: [kAskedWords]; the host writes it
+  uint32_t first = 0;               // the number of the first request; then one on each time
+  uint64_t idle_ns = 0;             // it leaves when nothing was asked for so long
+};
+// In shared memory, before all else: what is asked.
+inline constexpr uint32_t kAskedBytes = 128;
+static_assert(kAskedWords <= 32 && kAskedWords * sizeof(uint32_t) <= kAskedBytes);
+
 // Many samples, `tile` of them to a block.
 struct TileParams {
   InputLayer input;

@@ -70,6 +70,7 @@ const char* open_card(Card& card) {
   status = peers ? allow(single<kMostPeers, kMostSingles>, card.shared_bytes)
                  : allow(single<1, kMostSingles>, card.shared_bytes);
   if (const char* error = text_of(status)) return error;
+  if (const char* error = allow_resident(card)) return error;
   return allow_dense();
 }
 
