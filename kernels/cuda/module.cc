@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "kernels/cuda/graph.h"
 #include "kernels/cuda/network.h"
 
 namespace auspex::cuda {
@@ -53,6 +54,12 @@ const AbiModule kModule = {
     },
     [](AbiNetwork* handle, const Job* jobs, size_t count, uint32_t runs, float* us) {
       return guarded([&] { return network_of(handle)->measure(jobs, count, runs, us); });
+    },
+    [](const AbiGraph* graph, const float* x, uint32_t columns, float* y) {
+      return guarded([&] { return mean_of_neighbours(*graph, x, columns, y); });
+    },
+    [](const AbiLayer* layer, const float* x, uint32_t rows, float* y) {
+      return guarded([&] { return multiply(g_card, *layer, x, rows, y); });
     },
 };
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstring>
 
 #include "kernels/packed.h"
@@ -19,15 +18,6 @@ constexpr size_t kMostLanes = 4;
 constexpr std::chrono::milliseconds kDensePatience{5000};
 // At the outputs, between looks at whether the card has failed.
 constexpr uint32_t kLooks = 64;
-
-LayerView view_of(const AbiLayer& layer) {
-  return {layer.inputs, layer.outputs, layer.weights, layer.bias, layer.relu, Precision::kFp32};
-}
-
-bool beyond_fp16(const AbiLayer& layer) {
-  return std::any_of(layer.weights, layer.weights + size_t{layer.inputs} * layer.outputs,
-                     [](float weight) { return !(std::abs(weight) <= 65504.0F); });
-}
 
 Format input_format(Format format) {
   switch (format) {
@@ -67,7 +57,7 @@ const char* Network::place(const AbiModel& model) {
   if (model.count < 2 || model.count > kMostLayers + 1) return "2 to 9 layers are what it can do";
   if (model.number_rows != kNumbers) return "a first layer with more numbers than six";
   for (uint32_t i = 0; i < model.count; ++i) {
-    if (model.layers[i].format == Format::kFp16 && beyond_fp16(model.layers[i])) {
+    if (beyond_fp16(model.layers[i])) {
       return "weights beyond the range of FP16";
     }
     const bool fed_by_relu = i == 0 || model.layers[i - 1].relu;

@@ -4,10 +4,14 @@
 
 #include <vector>
 
-#include "kernels/cuda/network_view.h"
+#include "kernels/cuda/abi.h"
 #include "shared/model_file.h"
 
 namespace auspex::cuda {
+
+LayerView view_of(const AbiLayer& layer);
+// Whether it is to be FP16 and has weights that are none.
+bool beyond_fp16(const AbiLayer& layer);
 
 // As it is copied to the card. Of what a format lacks there is none.
 struct PackedLayer {

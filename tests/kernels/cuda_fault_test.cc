@@ -151,7 +151,7 @@ TEST_F(CudaFault, WhatWasTakenIsGivenBack) {
 TEST(CudaOtherVersion, IsRefused) {
   EXPECT_TRUE(cuda_backends().empty());
   EXPECT_EQ(load_network(small_model(), "cuda").error().message,
-            "no GPU: libauspex_cuda.so is of version 99, this program needs version 3");
+            "no GPU: libauspex_cuda.so is of version 99, this program needs version 4");
 }
 
 TEST(CudaNoDriver, IsSaid) {

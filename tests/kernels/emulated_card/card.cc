@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "kernels/cuda/dense_body.h"
+#include "kernels/cuda/graph_body.h"
 #include "kernels/cuda/resident_body.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/cuda/single_body.h"
@@ -183,6 +184,24 @@ const char* launch_dense(const DenseParams& params, uint32_t tile, Stream*) {
   return launch(blocks, 1, dense_bytes(tile), [&](char* shared) {
     tile == kDenseFew ? run_dense<kDenseFew>(params, shared)
                       : run_dense<kDenseMany>(params, shared);
+  });
+}
+
+const char* launch_mean(const MeanParams& params, Stream*) {
+  return launch(mean_blocks(params), 1, 0, [&](char*) { mean_body(params); });
+}
+const char* launch_product(const ProductParams& params, Stream*) {
+  return launch(product_blocks(params), 1, dense_bytes(kDenseMany), [&](char* shared) {
+    switch (params.layer.format) {
+      case Format::kTf32:
+        return product_body<Format::kTf32>(params, shared);
+      case Format::kBf16:
+        return product_body<Format::kBf16>(params, shared);
+      case Format::kFp16:
+        return product_body<Format::kFp16>(params, shared);
+      default:
+        return product_body<Format::kFp32>(params, shared);
+    }
   });
 }
 
