@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See device.h. Each thread of a cluster is a fiber; what waits for others lets them run. Defined
-// by tests/kernels/emulation.cc: products of programs contain none of it.
+// by tests/kernels/emulated_card: products of programs contain none of it.
 #pragma once
 
 #include <math.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is asked of the card: memory, launches, and whether they are done. runtime.cu asks CUDA;
-// tests/kernels/emulation.cc runs the same kernels on the host.
+// tests/kernels/emulated_card runs the same kernels on the host.
 //
 // Errors: each returns what is wrong, or nullptr. Threads: any number at once.
 #pragma once

@@ -61,42 +61,42 @@ AUSPEX_DEVICE void finish(const TileLayer& layer, const TileParams& p, const Til
   s.y[sample * p.y_stride + column] = layer.relu ? positive(sum) : sum;
 }
 
-// sum += steps [begin, end) of columns [column, column + 32) times 8 kSamples samples. x: of the
-// first of these, at step `begin`; stride: bytes from one sample to the next.
+// Where the lane's inputs begin in a tile from `sample` on. stride: bytes from one sample to the
+// next.
+AUSPEX_DEVICE const Words* lane_inputs(const char* x, uint32_t sample, uint32_t stride) {
+  return reinterpret_cast<const Words*>(x + size_t{sample + lane() / 4} * stride +
+                                        lane() % 4 * sizeof(Words));
+}
+
+// sum += a step of columns [column, column + 32) times 8 kSamples samples. x: the lane's inputs of
+// that step; x_words: from one sample to the next.
 template <Format kFormat, uint32_t kSamples>
-AUSPEX_DEVICE void add_steps(typename Sum<kFormat>::type (&sum)[2][kSamples][4],
-                             const TileLayer& layer, uint32_t column, uint32_t begin, uint32_t end,
-                             const char* x, uint32_t stride) {
+AUSPEX_DEVICE void add_step(typename Sum<kFormat>::type (&sum)[2][kSamples][4],
+                            const TileLayer& layer, uint32_t column, uint32_t step, const Words* x,
+                            uint32_t x_words) {
   constexpr uint32_t kFragments = step_fragments(kFormat);
-  const Words* const own =
-      reinterpret_cast<const Words*>(x + size_t{lane() / 4} * stride + lane() % 4 * sizeof(Words));
-  const uint32_t x_words = stride / sizeof(Words);
-  AUSPEX_UNROLL(2)
-  for (uint32_t step = begin; step < end; ++step) {
-    Words a[2][2] = {}, b[kSamples];
-    uint32_t places[2] = {};
+  Words a[2][2] = {}, b[kSamples];
+  uint32_t places[2] = {};
+  AUSPEX_UNROLL()
+  for (uint32_t j = 0; j < 2; ++j) {
+    const size_t at = size_t{column / 16 + j} * layer.steps + step;
     AUSPEX_UNROLL()
-    for (uint32_t j = 0; j < 2; ++j) {
-      const size_t at = size_t{column / 16 + j} * layer.steps + step;
-      AUSPEX_UNROLL()
-      for (uint32_t k = 0; k < kFragments; ++k) {
-        a[j][k] = fetch(layer.weights + (at * kFragments + k) * 32 + lane());
-      }
-      if constexpr (kFormat == Format::kPairs) places[j] = fetch(layer.places + at * 32 + lane());
+    for (uint32_t k = 0; k < kFragments; ++k) {
+      a[j][k] = fetch(layer.weights + (at * kFragments + k) * 32 + lane());
     }
+    if constexpr (kFormat == Format::kPairs) places[j] = fetch(layer.places + at * 32 + lane());
+  }
+  AUSPEX_UNROLL()
+  for (uint32_t i = 0; i < kSamples; ++i) b[i] = read(x + i * 8 * x_words);
+  AUSPEX_UNROLL()
+  for (uint32_t j = 0; j < 2; ++j) {
     AUSPEX_UNROLL()
     for (uint32_t i = 0; i < kSamples; ++i) {
-      b[i] = read(own + i * 8 * x_words + (step - begin) * (kStepBytes / sizeof(Words)));
-    }
-    AUSPEX_UNROLL()
-    for (uint32_t j = 0; j < 2; ++j) {
-      AUSPEX_UNROLL()
-      for (uint32_t i = 0; i < kSamples; ++i) {
-        multiply_step<kFormat>(sum[j][i], a[j], places[j], b[i]);
-      }
+      multiply_step<kFormat>(sum[j][i], a[j], places[j], b[i]);
     }
   }
 }
+inline constexpr uint32_t kStepWords = kStepBytes / sizeof(Words);
 
 // Calls give(sample, column, quarter, sum) for each of a lane's, counted from the warp's first;
 // quarter: which of the lane's four columns.
@@ -127,25 +127,26 @@ AUSPEX_DEVICE void multiply_tile(const TileLayer& layer, const TileParams& p, co
     bias[j] = fetch(layer.bias + at);
     if (is_integer(kFormat)) scale[j] = fetch(layer.scale + at);
   }
-  add_steps<kFormat>(sum, layer, column, 0, layer.steps, s.x + size_t{sample} * p.x_stride,
-                     p.x_stride);
+  const Words* const x = lane_inputs(s.x, sample, p.x_stride);
+  const uint32_t x_words = p.x_stride / sizeof(Words);
+  AUSPEX_UNROLL(2)
+  for (uint32_t step = 0; step < layer.steps; ++step) {
+    add_step<kFormat>(sum, layer, column, step, x + step * kStepWords, x_words);
+  }
   for_each_sum(sum, [&](uint32_t of, uint32_t at, uint32_t quarter, float value) {
     finish(layer, p, s, sample + of, column + at, scale[quarter], bias[quarter], value);
   });
 }
 
-// The same without tensor cores: a lane for each column. sum: of kRows samples.
+// The same without tensor cores: a lane for each column. weights: at the lane's column, of the
+// first of so many inputs; x: at that input of the first of kRows samples.
 template <uint32_t kRows>
-AUSPEX_DEVICE void add_steps_fp32(float (&sum)[kRows], const TileLayer& layer, uint32_t column,
-                                  uint32_t begin, uint32_t end, const char* x, uint32_t stride) {
-  constexpr uint32_t kInputs = kStepBytes / sizeof(float);
-  const float* const weights = reinterpret_cast<const float*>(layer.weights) +
-                               size_t{begin} * kInputs * layer.columns + column + lane();
-  const uint32_t inputs = (end - begin) * kInputs;
+AUSPEX_DEVICE void add_inputs(float (&sum)[kRows], const float* weights, uint32_t columns,
+                              uint32_t inputs, const char* x, uint32_t stride) {
   for (uint32_t i = 0; i < inputs; i += 4) {
     float weight[4];
     AUSPEX_UNROLL()
-    for (uint32_t k = 0; k < 4; ++k) weight[k] = fetch(weights + size_t{i + k} * layer.columns);
+    for (uint32_t k = 0; k < 4; ++k) weight[k] = fetch(weights + size_t{i + k} * columns);
     AUSPEX_UNROLL()
     for (uint32_t row = 0; row < kRows; ++row) {
       const Words four =
@@ -155,14 +156,17 @@ AUSPEX_DEVICE void add_steps_fp32(float (&sum)[kRows], const TileLayer& layer, u
     }
   }
 }
+inline constexpr uint32_t kStepFloats = kStepBytes / sizeof(float);
 
 template <uint32_t kSamples>
 AUSPEX_DEVICE void multiply_fp32(const TileLayer& layer, const TileParams& p, const TileShared& s,
                                  uint32_t column, uint32_t sample) {
   constexpr uint32_t kRows = 8 * kSamples;
   float sum[kRows] = {};
+  const float* const weights = reinterpret_cast<const float*>(layer.weights) + column + lane();
   const float bias = fetch(layer.bias + column + lane());
-  add_steps_fp32(sum, layer, column, 0, layer.steps, s.x + size_t{sample} * p.x_stride, p.x_stride);
+  add_inputs(sum, weights, layer.columns, layer.steps * kStepFloats,
+             s.x + size_t{sample} * p.x_stride, p.x_stride);
   for (uint32_t row = 0; row < kRows; ++row) {
     finish(layer, p, s, sample + row, column + lane(), 0, bias, sum[row]);
   }

@@ -12,10 +12,17 @@ inline constexpr uint32_t kOwnBytes = kDenseVectors * kDenseSteps * kStepBytes /
 // What a warp adds up: 32 columns of a tile.
 template <uint32_t kTile, Format kFormat>
 struct VectorSum {
+  // Of many samples the sums leave no registers for a second step.
+  static constexpr int kTogether = kTile == kDenseFew ? 2 : 1;
   typename Sum<kFormat>::type sum[2][kTile / 8][4] = {};
   AUSPEX_DEVICE void add(const TileLayer& layer, uint32_t column, uint32_t begin, uint32_t end,
                          const char* x) {
-    add_steps<kFormat>(sum, layer, column, begin, end, x, kDenseStride);
+    const Words* const own = lane_inputs(x, 0, kDenseStride);
+    AUSPEX_UNROLL(kTogether)
+    for (uint32_t step = begin; step < end; ++step) {
+      add_step<kFormat>(sum, layer, column, step, own + (step - begin) * kStepWords,
+                        kDenseStride / sizeof(Words));
+    }
   }
   // to: Shape [kTile][dense_columns(kTile)], at the warp's first column.
   AUSPEX_DEVICE void store(float* to) const {
@@ -29,7 +36,9 @@ struct VectorSum<kTile, Format::kFp32> {
   float sum[kTile] = {};
   AUSPEX_DEVICE void add(const TileLayer& layer, uint32_t column, uint32_t begin, uint32_t end,
                          const char* x) {
-    add_steps_fp32(sum, layer, column, begin, end, x, kDenseStride);
+    const float* const weights = reinterpret_cast<const float*>(layer.weights) +
+                                 size_t{begin} * kStepFloats * layer.columns + column + lane();
+    add_inputs(sum, weights, layer.columns, (end - begin) * kStepFloats, x, kDenseStride);
   }
   AUSPEX_DEVICE void store(float* to) const {
     AUSPEX_UNROLL()
