@@ -38,21 +38,36 @@ std::vector<AvailableBackend> chosen(const std::vector<std::string>& wanted) {
   return backends;
 }
 
-constexpr std::string_view kCuda = "cuda";
+const std::string kCuda = "cuda", kCudaPersistent = kCuda + std::string(kPersistentSuffix);
 
 // "int8-2:4-cuda" -> "int8-2:4"
-std::string precision_of(const std::string& cuda_backend) {
-  return cuda_backend.substr(0, cuda_backend.size() - kCudaSuffix.size());
+std::string precision_of(std::string_view cuda_backend) {
+  if (cuda_backend.ends_with(kPersistentSuffix)) {
+    cuda_backend.remove_suffix(kPersistentSuffix.size());
+  }
+  return std::string(cuda_backend.substr(0, cuda_backend.size() - kCudaSuffix.size()));
 }
 
+// Their first layers are INT8: a dense input of theirs is that of INT8.
+bool is_coarser_than_int8(const std::string& precision) {
+  return precision == precision_name(Precision::kInt4) ||
+         precision == precision_name(Precision::kInt8Pairs);
+}
+
+// Those whose kernel stays on the card disturb others: they are taken only by that name.
 std::vector<std::string> chosen_cuda(const std::vector<std::string>& wanted) {
-  std::vector<std::string> backends = cuda_backends();
-  std::erase_if(backends, [&](const std::string& backend) {
-    return !wanted.empty() && std::ranges::none_of(wanted, [&](const std::string& name) {
-      return name == backend || name == kCuda || name == precision_of(backend);
-    });
-  });
-  return backends;
+  const auto named = [&](const std::string& backend, const std::string& set) {
+    return std::ranges::any_of(
+        wanted, [&](const std::string& name) { return name == backend || name == set; });
+  };
+  std::vector<std::string> chosen;
+  for (const std::string& backend : cuda_backends()) {
+    const bool by_precision = std::ranges::find(wanted, precision_of(backend)) != wanted.end();
+    if (wanted.empty() || by_precision || named(backend, kCuda)) chosen.push_back(backend);
+    const std::string persistent = backend + std::string(kPersistentSuffix);
+    if (named(persistent, kCudaPersistent)) chosen.push_back(persistent);
+  }
+  return chosen;
 }
 
 using Jobs = std::shared_ptr<const std::vector<EncodedJob>>;
@@ -63,7 +78,9 @@ class PaperNetwork final : public Contestant {
   PaperNetwork(BenchLabel label, uint64_t bytes, NetworkHandle network, Jobs jobs)
       : Contestant(std::move(label), bytes), network_(std::move(network)), jobs_(std::move(jobs)) {}
 
-  bool takes(uint32_t batch) const override { return batch == 1 || label().sparsity != "rows"; }
+  bool takes(uint32_t batch) const override {
+    return batch == 1 || (label().sparsity != "rows" && label().backend != kCudaPersistent);
+  }
 
   Result<std::vector<double>> run(const CallRound& round) override {
     outputs_.resize(size_t{round.batch} * kOutputCount);
@@ -167,17 +184,20 @@ class Maker {
     return Done{};
   }
 
-  // On a GPU: as a request is answered, and the card's share of that.
-  Status add_cuda(const std::string& backend) {
-    const Result<NetworkHandle> network = load_network(model_, backend);
+  // On a GPU: as a request is answered, and the card's share of that; of a kernel that stays there
+  // is no such share.
+  Status add_cuda(const std::string& backend, bool dense) {
+    const Result<NetworkHandle> network = load_network(model_, Plan{backend, true, dense});
     if (!network) return network.error();
     const std::string precision = precision_of(backend);
     const bool pairs = precision == precision_name(Precision::kInt8Pairs);
-    BenchLabel label{"auspex", std::string(kCuda),
+    const bool persistent = backend.ends_with(kPersistentSuffix);
+    BenchLabel label{"auspex", persistent ? kCudaPersistent : kCuda,
                      pairs ? std::string(precision_name(Precision::kInt8)) : precision};
     label.sparsity = pairs ? "2:4" : "none";
-    label.input = "gather";
+    label.input = dense ? "dense" : "gather";
     out_.push_back(std::make_unique<PaperNetwork>(label, 0, *network, jobs_));
+    if (persistent) return Done{};
     label.backend = "cuda-kernel";
     out_.push_back(std::make_unique<CardTime>(std::move(label), *network, jobs_));
     return Done{};
@@ -223,9 +243,15 @@ Result<Contestants> own_contestants(const std::shared_ptr<const ModelFile>& mode
     if (!dense_ones.insert(backend.precision).second && !choice.every_dense) continue;
     if (Status added = maker.add(backend, false, true); !added) return added.error();
   }
-  if (!choice.gather || model->pointer() != nullptr) return contestants;
+  if (model->pointer() != nullptr) return contestants;
   for (const std::string& backend : chosen_cuda(choice.backends)) {
-    if (Status added = maker.add_cuda(backend); !added) return added.error();
+    if (choice.gather) {
+      if (Status added = maker.add_cuda(backend, false); !added) return added.error();
+    }
+    const bool gathers =
+        is_coarser_than_int8(precision_of(backend)) || backend.ends_with(kPersistentSuffix);
+    if (!choice.dense || gathers) continue;
+    if (Status added = maker.add_cuda(backend, true); !added) return added.error();
   }
   return contestants;
 }

@@ -165,7 +165,7 @@ class OnCard final : public Network {
   std::shared_ptr<const Network> on_cpu_;
 };
 
-// Errors: an unknown one, and those that there are.
+// backend: without kPersistentSuffix. Errors: an unknown one, and those that there are.
 Result<std::vector<Format>> formats_of(std::string_view backend, const ModelFile& model) {
   std::vector<Format> formats;
   if (backend == kCudaSuffix.substr(1)) {
@@ -188,6 +188,7 @@ Result<std::vector<Format>> formats_of(std::string_view backend, const ModelFile
 }  // namespace
 
 bool is_cuda(std::string_view backend) {
+  if (backend.ends_with(kPersistentSuffix)) backend.remove_suffix(kPersistentSuffix.size());
   return backend == kCudaSuffix.substr(1) || backend.ends_with(kCudaSuffix);
 }
 
@@ -202,7 +203,13 @@ std::vector<std::string> cuda_backends() {
 }
 
 Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelFile> model,
-                                                    std::string_view backend) {
+                                                    const Plan& plan) {
+  std::string_view backend = plan.backend;
+  const bool persistent = backend.ends_with(kPersistentSuffix);
+  if (persistent) backend.remove_suffix(kPersistentSuffix.size());
+  if (persistent && plan.dense_input) {
+    return Error{"backend " + plan.backend + ": a dense input is no kernel that stays on the card"};
+  }
   if (model->pointer()) return Error{"the pointer network is computed on CPUs alone"};
   const auto formats = formats_of(backend, *model);
   if (!formats) return formats.error();
@@ -218,13 +225,14 @@ Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelF
         {layer.inputs, layer.outputs, layer.weights, layer.bias, layer.relu, (*formats)[i]});
   }
   const cuda::AbiModel description = {layers.data(), static_cast<uint32_t>(layers.size()),
-                                      model->dense_inputs()};
+                                      model->dense_inputs(), plan.dense_input, persistent};
   cuda::AbiNetwork* handle = nullptr;
   if (const char* error = module->load(&description, &handle)) {
     return Error{"the GPU cannot take the model: " + std::string(error)};
   }
   std::string name(backend);
   if (name == kCudaSuffix.substr(1)) name = model->summary().precision + std::string(kCudaSuffix);
+  if (persistent) name += kPersistentSuffix;
   auto on_cpu = load_network(std::move(model));
   if (!on_cpu) {
     process.give_back(handle);

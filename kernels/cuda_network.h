@@ -17,15 +17,21 @@ namespace auspex {
 std::vector<std::string> cuda_backends();
 
 inline constexpr std::string_view kCudaSuffix = "-cuda";
+// Behind a name, "int8-cuda-persistent": while it is asked a kernel stays on the card that answers
+// single samples without a launch. It holds a cluster of eight multiprocessors (one before compute
+// capability 9.0) and keeps the card awake, until five seconds pass without a request. Of a process
+// one network at a time stays; nothing chooses it by itself.
+inline constexpr std::string_view kPersistentSuffix = "-persistent";
 // Whether load_network() takes it for a GPU's: "cuda", the model's own precision, or one with the
 // suffix.
 bool is_cuda(std::string_view backend);
 
-// The paper's network. Should the card fail, then, and from then on, every request of this process
-// is answered by the CPU. Errors: why there is no card; what of the model it cannot do; an unknown
-// name, and the known ones.
+// The paper's network; of the plan backend and dense_input count. A dense input is FP32, TF32,
+// BF16, FP16 or INT8, which INT4 and 2:4 have in their first layers. Should the card fail, then,
+// and from then on, every request of this process is answered by the CPU. Errors: why there is no
+// card; what of the model it cannot do; an unknown name, and the known ones.
 Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelFile> model,
-                                                    std::string_view backend);
+                                                    const Plan& plan);
 
 struct CudaState {
   std::string card;     // empty: none, or not asked for yet

@@ -151,7 +151,7 @@ std::vector<std::string> instruction_sets(bool integers) {
 Result<std::shared_ptr<const Network>> load_network(std::shared_ptr<const ModelFile> model,
                                                     const Plan& plan) {
   if (plan.backend == kReference) return reference_network(std::move(model));
-  if (is_cuda(plan.backend)) return cuda_network(std::move(model), plan.backend);
+  if (is_cuda(plan.backend)) return cuda_network(std::move(model), plan);
   const std::vector<InstructionSet> sets = all_sets();
   const Result<Choice> choice = choice_of(plan.backend, sets, *model);
   if (!choice) return choice.error();

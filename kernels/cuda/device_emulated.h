@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See device.h. Each thread of a cluster is a fiber; what waits for others lets them run. Defined
-// by tests/kernels/emulation.cc: products of programs contain none of it.
+// by tests/kernels/emulated_card: products of programs contain none of it.
 #pragma once
 
 #include <math.h>
@@ -50,6 +50,13 @@ inline void write(Words* to, const Words& v) {
 // Copies are late: shared memory holds them after wait_copies().
 void copy_async(Words* shared, const Words* from);
 void wait_copies();
+
+uint64_t look(const uint64_t* at);
+inline void show(float* to, float value) {
+  __atomic_store(to, &value, __ATOMIC_RELEASE);
+}
+uint64_t clock_ns();
+bool all_lanes(bool value);
 
 inline uint32_t bits_of(float value) {
   uint32_t bits;

@@ -98,6 +98,25 @@ AUSPEX_DEVICE void wait_copies() {
   asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
+// Memory that the host writes or reads while the kernel runs.
+AUSPEX_DEVICE uint64_t look(const uint64_t* at) {
+  uint64_t word;
+  asm volatile("ld.relaxed.sys.global.u64 %0, [%1];" : "=l"(word) : "l"(at) : "memory");
+  return word;
+}
+AUSPEX_DEVICE void show(float* to, float value) {
+  asm volatile("st.relaxed.sys.global.f32 [%0], %1;" ::"l"(to), "f"(value) : "memory");
+}
+AUSPEX_DEVICE uint64_t clock_ns() {
+  uint64_t time_ns;
+  asm volatile("mov.u64 %0, %globaltimer;" : "=l"(time_ns));
+  return time_ns;
+}
+// Whether it is so in each lane of the warp.
+AUSPEX_DEVICE bool all_lanes(bool value) {
+  return __all_sync(~0U, value);
+}
+
 AUSPEX_DEVICE uint32_t bits_of(float value) {
   return __float_as_uint(value);
 }

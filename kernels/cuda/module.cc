@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "kernels/cuda/graph.h"
 #include "kernels/cuda/network.h"
 
 namespace auspex::cuda {
@@ -36,18 +37,29 @@ const AbiModule kModule = {
     },
     [](const AbiModel* model, AbiNetwork** handle) {
       return guarded([&] {
+        const Rest rest;
+        if (rest.error()) return rest.error();
         std::unique_ptr<Network> network;
         const char* const error = Network::load(g_card, *model, network);
         *handle = reinterpret_cast<AbiNetwork*>(network.release());
         return error;
       });
     },
-    [](AbiNetwork* handle) { delete network_of(handle); },
+    [](AbiNetwork* handle) {
+      // What a card holds on to is lost with it.
+      if (const Rest rest; !rest.error()) delete network_of(handle);
+    },
     [](AbiNetwork* handle, const Job* jobs, size_t count, float* outputs) {
       return guarded([&] { return network_of(handle)->predict(jobs, count, outputs); });
     },
     [](AbiNetwork* handle, const Job* jobs, size_t count, uint32_t runs, float* us) {
       return guarded([&] { return network_of(handle)->measure(jobs, count, runs, us); });
+    },
+    [](const AbiGraph* graph, const float* x, uint32_t columns, float* y) {
+      return guarded([&] { return mean_of_neighbours(*graph, x, columns, y); });
+    },
+    [](const AbiLayer* layer, const float* x, uint32_t rows, float* y) {
+      return guarded([&] { return multiply(g_card, *layer, x, rows, y); });
     },
 };
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstring>
 
 #include "kernels/packed.h"
@@ -15,19 +14,10 @@ namespace {
 // their own.
 constexpr size_t kMostJobs = 16384, kLeastPart = 2048;
 constexpr size_t kMostLanes = 4;
-// A card that takes longer for microseconds of work is lost.
-constexpr std::chrono::milliseconds kPatience{100};
+// A dense input may be a hundred milliseconds of work.
+constexpr std::chrono::milliseconds kDensePatience{5000};
 // At the outputs, between looks at whether the card has failed.
 constexpr uint32_t kLooks = 64;
-
-LayerView view_of(const AbiLayer& layer) {
-  return {layer.inputs, layer.outputs, layer.weights, layer.bias, layer.relu, Precision::kFp32};
-}
-
-bool beyond_fp16(const AbiLayer& layer) {
-  return std::any_of(layer.weights, layer.weights + size_t{layer.inputs} * layer.outputs,
-                     [](float weight) { return !(std::abs(weight) <= 65504.0F); });
-}
 
 Format input_format(Format format) {
   switch (format) {
@@ -61,14 +51,13 @@ Network::~Network() {
     }
     if (lane->memory) release_shared(lane->memory);
   }
-  for (void* const memory : memory_) release(memory);
 }
 
 const char* Network::place(const AbiModel& model) {
   if (model.count < 2 || model.count > kMostLayers + 1) return "2 to 9 layers are what it can do";
   if (model.number_rows != kNumbers) return "a first layer with more numbers than six";
   for (uint32_t i = 0; i < model.count; ++i) {
-    if (model.layers[i].format == Format::kFp16 && beyond_fp16(model.layers[i])) {
+    if (beyond_fp16(model.layers[i])) {
       return "weights beyond the range of FP16";
     }
     const bool fed_by_relu = i == 0 || model.layers[i - 1].relu;
@@ -78,39 +67,38 @@ const char* Network::place(const AbiModel& model) {
   }
   single_.layers = tiles_.layers = model.count - 1;
   single_.outputs = tiles_.outputs = model.layers[model.count - 1].outputs;
-  if (const char* error = place_input(model.layers[0], model.number_rows)) return error;
+  if (const char* error = place_input(model.layers[0], model.number_rows, model.dense))
+    return error;
   for (uint32_t i = 1; i < model.count; ++i) {
     if (const char* error = place_layer(model.layers[i], i - 1)) return error;
   }
-  return lay_out();
+  return lay_out(model.persistent);
 }
 
-template <class T>
-const char* Network::send(const std::vector<T>& values, const void** to) {
-  *to = nullptr;
-  if (values.empty()) return nullptr;
-  void* memory = nullptr;
-  if (const char* error = allocate(values.size() * sizeof(T), &memory)) return error;
-  memory_.push_back(memory);
-  *to = memory;
-  return upload(memory, values.data(), values.size() * sizeof(T));
-}
-
-const char* Network::place_input(const AbiLayer& layer, uint32_t number_rows) {
+// A dense input leaves sums where rows would be gathered.
+const char* Network::place_input(const AbiLayer& layer, uint32_t number_rows, bool dense) {
   InputLayer& input = single_.input;
-  input.format = input_format(layer.format);
+  input.format = dense ? Format::kFp32 : input_format(layer.format);
   input.relu = layer.relu;
   const PackedLayer packed = pack_input(view_of(layer), number_rows, input.format);
   input.width = packed.columns;
   if (input.width > kInputMost) return "a first layer wider than 2048";
   single_.widest = input.width;
   const void *scale, *bias;
-  for (const char* error : {send(packed.weights, &input.rows), send(packed.numbers, &input.numbers),
-                            send(packed.scale, &scale), send(packed.bias, &bias)}) {
+  for (const char* error : {memory_.send(packed.numbers, &input.numbers),
+                            memory_.send(packed.scale, &scale), memory_.send(packed.bias, &bias)}) {
     if (error) return error;
   }
   input.scale = static_cast<const float*>(scale);
   input.bias = static_cast<const float*>(bias);
+  if (dense) {
+    std::unique_ptr<Dense> made;
+    const char* const error = Dense::load(card_, layer, number_rows, input.width, made);
+    if (error) return error;
+    dense_ = std::move(made);
+  } else if (const char* error = memory_.send(packed.weights, &input.rows)) {
+    return error;
+  }
   tiles_.input = input;
   return nullptr;
 }
@@ -121,8 +109,9 @@ const char* Network::place_layer(const AbiLayer& layer, uint32_t at) {
     view.relu = layer.relu;
     view.columns = packed.columns;
     const void *weights, *places, *scale, *bias;
-    for (const char* error : {send(packed.weights, &weights), send(packed.places, &places),
-                              send(packed.scale, &scale), send(packed.bias, &bias)}) {
+    for (const char* error :
+         {memory_.send(packed.weights, &weights), memory_.send(packed.places, &places),
+          memory_.send(packed.scale, &scale), memory_.send(packed.bias, &bias)}) {
       if (error) return error;
     }
     view.weights = static_cast<const Words*>(weights);
@@ -150,20 +139,33 @@ const char* Network::place_layer(const AbiLayer& layer, uint32_t at) {
   return nullptr;
 }
 
-const char* Network::lay_out() {
+const char* Network::lay_out(bool persistent) {
   single_.widest = padded(single_.widest, kColumnStep);
   single_bytes_ = single_bytes(single_.widest, single_.own_columns);
-  single_.staged = single_bytes_ + staged_bytes_ <= card_.shared_bytes;
+  const size_t asked_bytes = persistent ? kAskedBytes : 0;
+  single_.staged = asked_bytes + single_bytes_ + staged_bytes_ <= card_.shared_bytes;
   if (single_.staged) single_bytes_ += staged_bytes_;
-  if (std::max(single_bytes_, tile_bytes(tiles_, kTiles[0])) > card_.shared_bytes) {
+  if (std::max(asked_bytes + single_bytes_, tile_bytes(tiles_, kTiles[0])) > card_.shared_bytes) {
     return "layers too wide for a block's memory";
   }
-  return nullptr;
+  if (!persistent) return nullptr;
+  resident_ = std::make_unique<Resident>();
+  return resident_->open(card_, single_, single_bytes_);
 }
 
 const char* Network::open_lane(Lane& lane) const {
+  const Rest rest;
+  if (rest.error()) return rest.error();
   for (Stream*& stream : lane.streams) {
     if (const char* error = open_stream(&stream)) return error;
+  }
+  lane.single = single_;
+  lane.tiles = tiles_;
+  if (dense_) {
+    for (Dense::Room& room : lane.rooms) {
+      if (const char* error = dense_->open(kMostJobs / kParts, lane.card, room)) return error;
+    }
+    lane.single.input.rows = lane.rooms[0].sums;
   }
   const size_t bytes = kMostJobs * (sizeof(Job) + tiles_.outputs * sizeof(float));
   void* device = nullptr;
@@ -172,10 +174,8 @@ const char* Network::open_lane(Lane& lane) const {
   lane.jobs = reinterpret_cast<Job*>(lane.outputs + kMostJobs * tiles_.outputs);
   lane.device_outputs = static_cast<float*>(device);
   lane.device_jobs = reinterpret_cast<Job*>(lane.device_outputs + kMostJobs * tiles_.outputs);
-  lane.single = single_;
   lane.single.output = lane.device_outputs;
   static_cast<SingleNetwork&>(lane.singles) = lane.single;
-  lane.tiles = tiles_;
   return nullptr;
 }
 
@@ -214,6 +214,9 @@ class Network::Borrowed {
 
 const char* Network::predict(const Job* jobs, size_t count, float* outputs) {
   if (count == 0) return nullptr;
+  if (const char* error = nullptr; count == 1 && resident_) {
+    if (resident_->answer(*jobs, outputs, &error)) return error;
+  }
   const Borrowed borrowed(*this);
   if (borrowed.error()) return borrowed.error();
   Lane& lane = borrowed.lane();
@@ -228,16 +231,24 @@ const char* Network::predict(const Job* jobs, size_t count, float* outputs) {
 }
 
 const char* Network::launch(Lane& lane, const Job* jobs, size_t count) const {
-  if (count == 1) {
-    lane.single.jobs[0] = *jobs;
-    return launch_single(lane.single, card_.peers, single_bytes_, lane.streams[0]);
+  const auto samples = static_cast<uint32_t>(count);
+  Job* const to = count == 1 ? lane.single.jobs : lane.singles.jobs;
+  std::memcpy(to, jobs, count * sizeof(Job));
+  if (dense_) {
+    const char* const error = dense_->launch_few(to, samples, lane.rooms[0], lane.streams[0]);
+    if (error) return error;
   }
-  std::memcpy(lane.singles.jobs, jobs, count * sizeof(Job));
-  return launch_singles(lane.singles, static_cast<uint32_t>(count), card_.peers, single_bytes_,
-                        lane.streams[0]);
+  if (count == 1) return launch_single(lane.single, card_.peers, single_bytes_, lane.streams[0]);
+  return launch_singles(lane.singles, samples, card_.peers, single_bytes_, lane.streams[0]);
 }
 
-const char* Network::launch(const TileParams& tiles, uint32_t tile, Stream* stream) const {
+const char* Network::launch(TileParams& tiles, uint32_t tile, const Dense::Room& room,
+                            Stream* stream) const {
+  if (dense_) {
+    if (const char* error = dense_->launch(tiles.jobs, tiles.count, room, stream)) return error;
+    tiles.jobs = room.jobs_behind;
+    tiles.input.rows = room.sums;
+  }
   return launch_tiles(tiles, tile, tile_bytes(tiles, tile), stream);
 }
 
@@ -270,7 +281,17 @@ const char* Network::run_tiles(Lane& lane, const Job* jobs, size_t count, float*
     lane.tiles.jobs = lane.device_jobs + first;
     lane.tiles.output = lane.device_outputs + first * tiles_.outputs;
     lane.tiles.count = static_cast<uint32_t>(of_part(part));
-    if (const char* error = launch(lane.tiles, tile, lane.streams[part])) return error;
+    if (dense_) {  // which reads them often
+      Stream* const stream = lane.streams[part];
+      Job* const there = lane.rooms[part].jobs;
+      if (const char* error = copy(there, lane.tiles.jobs, of_part(part) * sizeof(Job), stream)) {
+        return error;
+      }
+      lane.tiles.jobs = there;
+    }
+    if (const char* error = launch(lane.tiles, tile, lane.rooms[part], lane.streams[part])) {
+      return error;
+    }
   }
   for (size_t part = 0; part < parts; ++part) {
     const auto never = [] { return false; };
@@ -285,7 +306,8 @@ const char* Network::run_tiles(Lane& lane, const Job* jobs, size_t count, float*
 // Until `done` says so, or the stream has come to its end.
 template <class Done>
 const char* Network::wait(Stream* stream, const Done& done) const {
-  const auto late = std::chrono::steady_clock::now() + kPatience;
+  const std::chrono::milliseconds patience(card_.patience_ms);
+  const auto late = std::chrono::steady_clock::now() + (dense_ ? kDensePatience : patience);
   while (true) {
     for (uint32_t look = 0; look < kLooks; ++look) {
       if (done()) return nullptr;
@@ -302,23 +324,26 @@ const char* Network::measure(const Job* jobs, size_t count, uint32_t runs, float
   if (borrowed.error()) return borrowed.error();
   Lane& lane = borrowed.lane();
   if (!lane.memory) return "the card has failed before";
+  const Rest rest;
+  if (rest.error()) return rest.error();
   TileParams tiles = tiles_;
-  void *there = nullptr, *outputs = nullptr;
+  CardMemory memory;
+  Job* there = nullptr;
+  Dense::Room room;
   Timer* timer = nullptr;
   const auto run = [&]() -> const char* {
-    if (const char* error = allocate(count * sizeof(Job), &there)) return error;
-    const size_t bytes = count * tiles.outputs * sizeof(float);
-    if (const char* error = allocate(bytes, &outputs)) return error;
+    if (const char* error = memory.take(count, &there)) return error;
+    if (const char* error = memory.take(count * tiles.outputs, &tiles.output)) return error;
     if (const char* error = upload(there, jobs, count * sizeof(Job))) return error;
+    if (const char* error = dense_ ? dense_->open(count, memory, room) : nullptr) return error;
     if (const char* error = open_timer(&timer)) return error;
-    tiles.jobs = static_cast<const Job*>(there);
-    tiles.output = static_cast<float*>(outputs);
     tiles.count = static_cast<uint32_t>(count);
     const uint32_t tile = tile_for(count);
     for (uint32_t i = 0; i < runs; ++i) {
+      tiles.jobs = there;
       if (const char* error = start(timer, lane.streams[0])) return error;
-      const char* const error =
-          count <= kMostSingles ? launch(lane, jobs, count) : launch(tiles, tile, lane.streams[0]);
+      const char* const error = count <= kMostSingles ? launch(lane, jobs, count)
+                                                      : launch(tiles, tile, room, lane.streams[0]);
       if (error) return error;
       if (const char* late = stop(timer, lane.streams[0], us + i)) return late;
     }
@@ -326,8 +351,6 @@ const char* Network::measure(const Job* jobs, size_t count, uint32_t runs, float
   };
   const char* const error = run();
   if (timer) close_timer(timer);
-  if (there) release(there);
-  if (outputs) release(outputs);
   return error;
 }
 

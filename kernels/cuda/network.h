@@ -9,7 +9,10 @@
 #include <vector>
 
 #include "kernels/cuda/abi.h"
+#include "kernels/cuda/card_memory.h"
+#include "kernels/cuda/dense.h"
 #include "kernels/cuda/pack.h"
+#include "kernels/cuda/resident.h"
 #include "kernels/cuda/runtime.h"
 
 namespace auspex::cuda {
@@ -41,22 +44,23 @@ class Network {
     SingleParams<1> single;
     SingleParams<kMostSingles> singles;
     TileParams tiles;
+    CardMemory card;
+    Dense::Room rooms[kParts];  // of a dense input alone
   };
   class Borrowed;
 
   explicit Network(const Card& card) : card_(card) {}
   const char* place(const AbiModel& model);
-  const char* place_input(const AbiLayer& layer, uint32_t number_rows);
+  const char* place_input(const AbiLayer& layer, uint32_t number_rows, bool dense);
   const char* place_layer(const AbiLayer& layer, uint32_t at);
-  const char* lay_out();
-  template <class T>
-  const char* send(const std::vector<T>& values, const void** to);
+  const char* lay_out(bool persistent);
 
   const char* open_lane(Lane& lane) const;
   const char* run_singles(Lane& lane, const Job* jobs, size_t count, float* outputs) const;
   const char* run_tiles(Lane& lane, const Job* jobs, size_t count, float* outputs) const;
   const char* launch(Lane& lane, const Job* jobs, size_t count) const;
-  const char* launch(const TileParams& tiles, uint32_t tile, Stream* stream) const;
+  const char* launch(TileParams& tiles, uint32_t tile, const Dense::Room& room,
+                     Stream* stream) const;
   template <class Done>
   const char* wait(Stream* stream, const Done& done) const;
   uint32_t tile_for(size_t count) const;
@@ -65,7 +69,9 @@ class Network {
   SingleParams<1> single_;  // without jobs and outputs
   TileParams tiles_;        // the same
   size_t single_bytes_ = 0, staged_bytes_ = 0;
-  std::vector<void*> memory_;
+  CardMemory memory_;
+  std::unique_ptr<const Dense> dense_;  // or none: rows are gathered
+  std::unique_ptr<Resident> resident_;  // or none: a single sample is a launch
 
   std::mutex mutex_;
   std::condition_variable returned_;

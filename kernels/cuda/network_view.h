@@ -140,6 +140,20 @@ AUSPEX_CONSTEXPR size_t single_bytes(uint32_t widest, uint32_t own_columns) {
   return (size_t{2} * widest + kThreads * 8 + size_t{2} * own_columns + 4) * sizeof(float);
 }
 
+// A single sample by a kernel that stays on the card: a mailbox in the host's memory says what is
+// asked. Each of its words is a word of the job with the request's number above it: one that has
+// that number is there, in whatever order they come. The outputs tell by themselves, as above.
+inline constexpr uint32_t kAskedWords = sizeof(Job) / sizeof(uint32_t) + 1;  // the last: an Asked
+enum Asked : uint32_t { kAnswer, kLeave };
+struct ResidentParams : SingleNetwork {
+  const uint64_t* asked = nullptr;  // Shape: [kAskedWords]; the host writes it
+  uint32_t first = 0;               // the number of the first request; then one on each time
+  uint64_t idle_ns = 0;             // it leaves when nothing was asked for so long
+};
+// In shared memory, before all else: what is asked.
+inline constexpr uint32_t kAskedBytes = 128;
+static_assert(kAskedWords <= 32 && kAskedWords * sizeof(uint32_t) <= kAskedBytes);
+
 // Many samples, `tile` of them to a block.
 struct TileParams {
   InputLayer input;
@@ -157,6 +171,44 @@ inline constexpr uint32_t kTiles[] = {8, 16, 32, 64};
 // In shared memory: inputs, outputs, and of each sample its job, its scale, a flag.
 AUSPEX_CONSTEXPR size_t tile_bytes(const TileParams& p, uint32_t tile) {
   return size_t{tile} * (p.x_stride + p.y_stride * sizeof(float) + sizeof(Job) + 8);
+}
+
+// For comparison, the one-hot as it is: a vector of zeros and ones that every row is multiplied
+// with. What comes out takes the place of the rows in the kernels above: FP32, one for each part of
+// a sample, which adds them up as it would add up rows.
+struct DenseParams {
+  TileLayer layer;            // of the one-hot's rows; its columns are the input's width
+  Job few[kMostSingles];      // the jobs, where `jobs` is none
+  const Job* jobs = nullptr;  // Shape: [count]
+  uint32_t count = 0;
+  uint32_t samples = 0;        // count in whole tiles
+  uint32_t parts = 0;          // of the inputs, at most kMostRows
+  float* sums = nullptr;       // Shape: [parts][samples][layer.columns]
+  Job* jobs_behind = nullptr;  // Shape: [count]: the next kernel's, whose rows are sums; or none
+};
+inline constexpr uint32_t kDenseFew = kMostSingles, kDenseMany = 64;  // tiles
+// A block has so many vectors of so many steps in shared memory, twice: of a tile as many pieces,
+// one behind the other, as fill them. Its warps share the pieces and, where fewer, columns.
+inline constexpr uint32_t kDenseVectors = 128, kDenseSteps = 2;
+inline constexpr uint32_t kDenseStride = kDenseSteps * kStepBytes + 64;  // see TileParams::x_stride
+AUSPEX_CONSTEXPR uint32_t dense_depth(uint32_t tile) {
+  return kDenseVectors / tile;
+}
+AUSPEX_CONSTEXPR uint32_t dense_columns(uint32_t tile) {
+  return kWarps / dense_depth(tile) * kTileStep;
+}
+AUSPEX_CONSTEXPR uint32_t dense_across(const TileLayer& layer, uint32_t tile) {
+  return (layer.columns + dense_columns(tile) - 1) / dense_columns(tile);
+}
+// In shared memory: the jobs' rows; then the vectors; in their place, at the end, what each depth
+// adds.
+AUSPEX_CONSTEXPR size_t dense_rows_bytes(uint32_t tile) {
+  return size_t{tile} * kMostRows * sizeof(uint32_t);
+}
+AUSPEX_CONSTEXPR size_t dense_bytes(uint32_t tile) {
+  const size_t vectors = size_t{2} * kDenseVectors * kDenseStride;
+  const size_t sums = size_t{kDenseVectors} * dense_columns(tile) * sizeof(float);
+  return dense_rows_bytes(tile) + (vectors > sums ? vectors : sums);
 }
 
 }  // namespace auspex::cuda

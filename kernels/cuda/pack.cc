@@ -108,6 +108,16 @@ Pair pair_of(const Elements& elements, uint32_t row, uint32_t column) {
 
 }  // namespace
 
+LayerView view_of(const AbiLayer& layer) {
+  return {layer.inputs, layer.outputs, layer.weights, layer.bias, layer.relu, Precision::kFp32};
+}
+
+bool beyond_fp16(const AbiLayer& layer) {
+  const auto beyond = [](float weight) { return !(std::abs(weight) <= 65504.0F); };
+  const float* const end = layer.weights + size_t{layer.inputs} * layer.outputs;
+  return layer.format == Format::kFp16 && std::any_of(layer.weights, end, beyond);
+}
+
 PackedLayer pack_input(const LayerView& layer, uint32_t number_rows, Format format) {
   PackedLayer packed;
   packed.columns = padded(layer.outputs, kInputStep);
@@ -229,11 +239,11 @@ class Fragments {
 
 }  // namespace
 
-PackedLayer pack_tiles(const LayerView& layer, Format format) {
+PackedLayer pack_tiles(const LayerView& layer, Format format, uint32_t column_step) {
   const Elements elements(layer, format);
   const uint32_t inputs = kStepBytes / element_bytes(format);
   PackedLayer packed;
-  packed.columns = padded(layer.outputs, kTileStep);
+  packed.columns = padded(layer.outputs, column_step);
   packed.length = padded(layer.inputs, inputs) / inputs;
   packed.bias = padded_bias(layer, packed.columns);
   packed.scale = elements.scales(packed.columns, format == Format::kInt4 ? 1.0F / 16 : 1);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cuda_runtime.h>
-
 #include <cstdio>
 #include <cstring>
 
+#include "kernels/cuda/launch.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/cuda/single_body.h"
 #include "kernels/cuda/tile_body.h"
@@ -44,36 +43,6 @@ TileKernel tile_kernel(uint32_t tile, bool narrow) {
   }
 }
 
-// The text belongs to the runtime and stays.
-const char* text_of(cudaError_t status) {
-  return status == cudaSuccess ? nullptr : cudaGetErrorString(status);
-}
-
-template <class Kernel>
-const char* launch(Kernel* kernel, const void* params, uint32_t blocks, uint32_t peers,
-                   size_t shared_bytes, Stream* stream) {
-  cudaLaunchAttribute cluster{};
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim.x = peers;
-  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(blocks);
-  config.blockDim = dim3(kThreads);
-  config.dynamicSmemBytes = shared_bytes;
-  config.stream = reinterpret_cast<cudaStream_t>(stream);
-  config.attrs = &cluster;
-  config.numAttrs = peers > 1 ? 1 : 0;
-  void* arguments[] = {const_cast<void*>(params)};
-  return text_of(cudaLaunchKernelExC(&config, reinterpret_cast<const void*>(kernel), arguments));
-}
-
-template <class Kernel>
-cudaError_t allow(Kernel* kernel, uint32_t shared_bytes) {
-  return cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                              cudaFuncAttributeMaxDynamicSharedMemorySize,
-                              static_cast<int>(shared_bytes));
-}
-
 }  // namespace
 
 const char* open_card(Card& card) {
@@ -101,7 +70,8 @@ const char* open_card(Card& card) {
   status = peers ? allow(single<kMostPeers, kMostSingles>, card.shared_bytes)
                  : allow(single<1, kMostSingles>, card.shared_bytes);
   if (const char* error = text_of(status)) return error;
-  return nullptr;
+  if (const char* error = allow_resident(card)) return error;
+  return allow_dense();
 }
 
 const char* allocate(size_t bytes, void** memory) {
@@ -129,6 +99,11 @@ const char* open_stream(Stream** stream) {
 }
 void close_stream(Stream* stream) {
   cudaStreamDestroy(reinterpret_cast<cudaStream_t>(stream));
+}
+
+const char* copy(void* to, const void* from, size_t bytes, Stream* stream) {
+  return text_of(
+      cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, reinterpret_cast<cudaStream_t>(stream)));
 }
 
 const char* launch_single(const SingleParams<1>& params, uint32_t peers, size_t shared_bytes,

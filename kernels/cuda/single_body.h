@@ -147,8 +147,8 @@ AUSPEX_DEVICE float after_relu(float value, bool relu) {
 }
 
 // Asks for what belongs to the own columns of all layers behind the first.
-template <uint32_t kPeers, uint32_t kJobs>
-AUSPEX_DEVICE void stage(const SingleParams<kJobs>& p, uint32_t rank, const SingleShared& s) {
+template <uint32_t kPeers>
+AUSPEX_DEVICE void stage(const SingleNetwork& p, uint32_t rank, const SingleShared& s) {
   Words* weights = s.weights;
   uint32_t at = 0;
   for (uint32_t i = 0; i < p.layers; ++i) {
@@ -221,8 +221,8 @@ AUSPEX_DEVICE void gather(const InputLayer& input, Format next, const Job& job, 
   }
 }
 
-template <uint32_t kPeers, uint32_t kJobs>
-AUSPEX_DEVICE void gather(const SingleParams<kJobs>& p, const Job& job, uint32_t rank,
+template <uint32_t kPeers>
+AUSPEX_DEVICE void gather(const SingleNetwork& p, const Job& job, uint32_t rank,
                           const SingleShared& s) {
   const Format next = p.layer[0].format;
   switch (p.input.format) {
@@ -237,22 +237,17 @@ AUSPEX_DEVICE void gather(const SingleParams<kJobs>& p, const Job& job, uint32_t
   }
 }
 
-template <uint32_t kPeers, uint32_t kJobs>
-AUSPEX_DEVICE void single_body(const SingleParams<kJobs>& p, char* shared) {
-  // Shapes: jobs [kJobs at most] -> output [jobs][outputs]; block in [0, kPeers * jobs)
-  const uint32_t rank = block() % kPeers, sample = block() / kPeers;
-  const SingleShared s = single_shared(shared, p.widest, p.own_columns);
+AUSPEX_DEVICE void clear_inputs(const SingleNetwork& p, const SingleShared& s) {
   for (uint32_t i = thread() * 4; i < 2 * p.widest; i += kThreads * 4) {
     write(reinterpret_cast<Words*>(s.x + i), Words{});
   }
   if (thread() == 0) s.lost[0] = 0;
-  arrive_peers();
-  stage<kPeers>(p, rank, s);
-  gather<kPeers>(p, p.jobs[sample], rank, s);
-  wait_copies();
-  arrive_peers();
-  wait_peers();
+}
 
+// All layers behind the first, whose outputs all blocks have. -> p.output [sample]
+template <uint32_t kPeers>
+AUSPEX_DEVICE void run_layers(const SingleNetwork& p, uint32_t rank, uint32_t sample,
+                              const SingleShared& s) {
   const Words* staged = s.weights;
   uint32_t at = 0;
   for (uint32_t i = 0; i < p.layers; ++i) {
@@ -272,8 +267,8 @@ AUSPEX_DEVICE void single_body(const SingleParams<kJobs>& p, char* shared) {
                      after_relu(value, layer.relu));
       } else if (column < p.outputs) {
         if (layer.relu) value = positive(value);
-        p.output[size_t{sample} * p.outputs + column] =
-            s.lost[0] || !is_finite(value) ? not_a_number() : value;
+        show(p.output + size_t{sample} * p.outputs + column,
+             s.lost[0] || !is_finite(value) ? not_a_number() : value);
       }
     }
     if (last) break;
@@ -282,6 +277,21 @@ AUSPEX_DEVICE void single_body(const SingleParams<kJobs>& p, char* shared) {
     arrive_peers();
     wait_peers();
   }
+}
+
+template <uint32_t kPeers, uint32_t kJobs>
+AUSPEX_DEVICE void single_body(const SingleParams<kJobs>& p, char* shared) {
+  // Shapes: jobs [kJobs at most] -> output [jobs][outputs]; block in [0, kPeers * jobs)
+  const uint32_t rank = block() % kPeers, sample = block() / kPeers;
+  const SingleShared s = single_shared(shared, p.widest, p.own_columns);
+  clear_inputs(p, s);
+  arrive_peers();
+  stage<kPeers>(p, rank, s);
+  gather<kPeers>(p, p.jobs[sample], rank, s);
+  wait_copies();
+  arrive_peers();
+  wait_peers();
+  run_layers<kPeers>(p, rank, sample, s);
 }
 
 }  // namespace auspex::cuda

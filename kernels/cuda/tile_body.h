@@ -61,15 +61,65 @@ AUSPEX_DEVICE void finish(const TileLayer& layer, const TileParams& p, const Til
   s.y[sample * p.y_stride + column] = layer.relu ? positive(sum) : sum;
 }
 
+// Where the lane's inputs begin in a tile from `sample` on. stride: bytes from one sample to the
+// next.
+AUSPEX_DEVICE const Words* lane_inputs(const char* x, uint32_t sample, uint32_t stride) {
+  return reinterpret_cast<const Words*>(x + size_t{sample + lane() / 4} * stride +
+                                        lane() % 4 * sizeof(Words));
+}
+
+// sum += a step of columns [column, column + 32) times 8 kSamples samples. x: the lane's inputs of
+// that step; x_words: from one sample to the next.
+template <Format kFormat, uint32_t kSamples>
+AUSPEX_DEVICE void add_step(typename Sum<kFormat>::type (&sum)[2][kSamples][4],
+                            const TileLayer& layer, uint32_t column, uint32_t step, const Words* x,
+                            uint32_t x_words) {
+  constexpr uint32_t kFragments = step_fragments(kFormat);
+  Words a[2][2] = {}, b[kSamples];
+  uint32_t places[2] = {};
+  AUSPEX_UNROLL()
+  for (uint32_t j = 0; j < 2; ++j) {
+    const size_t at = size_t{column / 16 + j} * layer.steps + step;
+    AUSPEX_UNROLL()
+    for (uint32_t k = 0; k < kFragments; ++k) {
+      a[j][k] = fetch(layer.weights + (at * kFragments + k) * 32 + lane());
+    }
+    if constexpr (kFormat == Format::kPairs) places[j] = fetch(layer.places + at * 32 + lane());
+  }
+  AUSPEX_UNROLL()
+  for (uint32_t i = 0; i < kSamples; ++i) b[i] = read(x + i * 8 * x_words);
+  AUSPEX_UNROLL()
+  for (uint32_t j = 0; j < 2; ++j) {
+    AUSPEX_UNROLL()
+    for (uint32_t i = 0; i < kSamples; ++i) {
+      multiply_step<kFormat>(sum[j][i], a[j], places[j], b[i]);
+    }
+  }
+}
+inline constexpr uint32_t kStepWords = kStepBytes / sizeof(Words);
+
+// Calls give(sample, column, quarter, sum) for each of a lane's, counted from the warp's first;
+// quarter: which of the lane's four columns.
+template <class Value, uint32_t kSamples, class Give>
+AUSPEX_DEVICE void for_each_sum(const Value (&sum)[2][kSamples][4], const Give& give) {
+  AUSPEX_UNROLL()
+  for (uint32_t j = 0; j < 2; ++j) {
+    AUSPEX_UNROLL()
+    for (uint32_t i = 0; i < kSamples; ++i) {
+      AUSPEX_UNROLL()
+      for (uint32_t k = 0; k < 4; ++k) {
+        give(8 * i + lane() % 4 * 2 + k % 2, 16 * j + lane() / 4 + k / 2 * 8, 2 * j + k / 2,
+             static_cast<float>(sum[j][i][k]));
+      }
+    }
+  }
+}
+
 // A warp's: columns [column, column + 32) of samples [sample, sample + 8 kSamples).
 template <Format kFormat, uint32_t kSamples>
 AUSPEX_DEVICE void multiply_tile(const TileLayer& layer, const TileParams& p, const TileShared& s,
                                  uint32_t column, uint32_t sample) {
-  constexpr uint32_t kFragments = step_fragments(kFormat);
   typename Sum<kFormat>::type sum[2][kSamples][4] = {};
-  const Words* const x = reinterpret_cast<const Words*>(
-      s.x + size_t{sample + lane() / 4} * p.x_stride + lane() % 4 * sizeof(Words));
-  const uint32_t x_words = p.x_stride / sizeof(Words);
   float scale[4] = {}, bias[4];
   AUSPEX_UNROLL()
   for (uint32_t j = 0; j < 4; ++j) {
@@ -77,46 +127,37 @@ AUSPEX_DEVICE void multiply_tile(const TileLayer& layer, const TileParams& p, co
     bias[j] = fetch(layer.bias + at);
     if (is_integer(kFormat)) scale[j] = fetch(layer.scale + at);
   }
+  const Words* const x = lane_inputs(s.x, sample, p.x_stride);
+  const uint32_t x_words = p.x_stride / sizeof(Words);
   AUSPEX_UNROLL(2)
   for (uint32_t step = 0; step < layer.steps; ++step) {
-    Words a[2][2] = {}, b[kSamples];
-    uint32_t places[2] = {};
-    AUSPEX_UNROLL()
-    for (uint32_t j = 0; j < 2; ++j) {
-      const size_t at = size_t{column / 16 + j} * layer.steps + step;
-      AUSPEX_UNROLL()
-      for (uint32_t k = 0; k < kFragments; ++k) {
-        a[j][k] = fetch(layer.weights + (at * kFragments + k) * 32 + lane());
-      }
-      if constexpr (kFormat == Format::kPairs) places[j] = fetch(layer.places + at * 32 + lane());
-    }
-    AUSPEX_UNROLL()
-    for (uint32_t i = 0; i < kSamples; ++i) {
-      b[i] = read(x + i * 8 * x_words + step * (kStepBytes / sizeof(Words)));
-    }
-    AUSPEX_UNROLL()
-    for (uint32_t j = 0; j < 2; ++j) {
-      AUSPEX_UNROLL()
-      for (uint32_t i = 0; i < kSamples; ++i) {
-        multiply_step<kFormat>(sum[j][i], a[j], places[j], b[i]);
-      }
-    }
+    add_step<kFormat>(sum, layer, column, step, x + step * kStepWords, x_words);
   }
-  AUSPEX_UNROLL()
-  for (uint32_t j = 0; j < 2; ++j) {
+  for_each_sum(sum, [&](uint32_t of, uint32_t at, uint32_t quarter, float value) {
+    finish(layer, p, s, sample + of, column + at, scale[quarter], bias[quarter], value);
+  });
+}
+
+// The same without tensor cores: a lane for each column. weights: at the lane's column, of the
+// first of so many inputs; x: at that input of the first of kRows samples.
+template <uint32_t kRows>
+AUSPEX_DEVICE void add_inputs(float (&sum)[kRows], const float* weights, uint32_t columns,
+                              uint32_t inputs, const char* x, uint32_t stride) {
+  for (uint32_t i = 0; i < inputs; i += 4) {
+    float weight[4];
     AUSPEX_UNROLL()
-    for (uint32_t i = 0; i < kSamples; ++i) {
+    for (uint32_t k = 0; k < 4; ++k) weight[k] = fetch(weights + size_t{i + k} * columns);
+    AUSPEX_UNROLL()
+    for (uint32_t row = 0; row < kRows; ++row) {
+      const Words four =
+          read(reinterpret_cast<const Words*>(x + size_t{row} * stride + i * sizeof(float)));
       AUSPEX_UNROLL()
-      for (uint32_t k = 0; k < 4; ++k) {
-        finish(layer, p, s, sample + 8 * i + lane() % 4 * 2 + k % 2,
-               column + 16 * j + lane() / 4 + k / 2 * 8, scale[2 * j + k / 2], bias[2 * j + k / 2],
-               static_cast<float>(sum[j][i][k]));
-      }
+      for (uint32_t k = 0; k < 4; ++k) sum[row] += weight[k] * float_of(four.word[k]);
     }
   }
 }
+inline constexpr uint32_t kStepFloats = kStepBytes / sizeof(float);
 
-// The same without tensor cores: a lane for each column.
 template <uint32_t kSamples>
 AUSPEX_DEVICE void multiply_fp32(const TileLayer& layer, const TileParams& p, const TileShared& s,
                                  uint32_t column, uint32_t sample) {
@@ -124,20 +165,8 @@ AUSPEX_DEVICE void multiply_fp32(const TileLayer& layer, const TileParams& p, co
   float sum[kRows] = {};
   const float* const weights = reinterpret_cast<const float*>(layer.weights) + column + lane();
   const float bias = fetch(layer.bias + column + lane());
-  const char* const x = s.x + size_t{sample} * p.x_stride;
-  const uint32_t inputs = layer.steps * (kStepBytes / sizeof(float));
-  for (uint32_t i = 0; i < inputs; i += 4) {
-    float weight[4];
-    AUSPEX_UNROLL()
-    for (uint32_t k = 0; k < 4; ++k) weight[k] = fetch(weights + size_t{i + k} * layer.columns);
-    AUSPEX_UNROLL()
-    for (uint32_t row = 0; row < kRows; ++row) {
-      const Words four =
-          read(reinterpret_cast<const Words*>(x + size_t{row} * p.x_stride + i * sizeof(float)));
-      AUSPEX_UNROLL()
-      for (uint32_t k = 0; k < 4; ++k) sum[row] += weight[k] * float_of(four.word[k]);
-    }
-  }
+  add_inputs(sum, weights, layer.columns, layer.steps * kStepFloats,
+             s.x + size_t{sample} * p.x_stride, p.x_stride);
   for (uint32_t row = 0; row < kRows; ++row) {
     finish(layer, p, s, sample + row, column + lane(), 0, bias, sum[row]);
   }

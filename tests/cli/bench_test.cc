@@ -147,6 +147,27 @@ TEST(Bench, options_choose) {
   EXPECT_EQ(rows[0]["batch"], 2);
 }
 
+// A card that is emulated. Of INT4, whose first layer is INT8, a dense input says nothing new; a
+// kernel that stays has none, and answers single samples.
+TEST(Bench, a_card_has_dense_inputs_and_kernels_that_stay) {
+  ::setenv("LD_LIBRARY_PATH", AUSPEX_EMULATED_CARD "/card:" AUSPEX_EMULATED_CARD "/driver", 1);
+  const fixtures::TemporaryFolder folder;
+  ASSERT_TRUE(write_model_file(folder / "model", fixtures::random_model({32, 16}, 5, 1)).ok());
+  const json rows = rows_of({"--model", folder / "model", "--batch", "1", "--trials", "1",
+                             "--backend", "bf16-cuda", "--backend", "int4-cuda", "--backend",
+                             "int8-cuda-persistent", "--cache", "warm"});
+  ::unsetenv("LD_LIBRARY_PATH");
+  std::set<std::string> measured;
+  for (const json& row : rows) {
+    measured.insert(backend_of(row) + " " + row["input"].get<std::string>());
+  }
+  const std::set<std::string> expected = {"bf16-cuda gather",           "bf16-cuda dense",
+                                          "int4-cuda gather",           "bf16-cuda-kernel gather",
+                                          "bf16-cuda-kernel dense",     "int4-cuda-kernel gather",
+                                          "int8-cuda-persistent gather"};
+  EXPECT_EQ(measured, expected);
+}
+
 TEST(Bench, several_networks) {
   std::set<std::string> hidden;
   for (const json& row : rows_of({"--hidden", "32,16", "--hidden", "48", "--batch", "1", "--trials",

@@ -42,6 +42,10 @@ class Watch:
         """{mean_power_w, window_s, window_j, steps}; None where the card does not count."""
         return mean_power(self._seen)
 
+    def highest_power_w(self, window_s):
+        """Of the window that took most; None where the card does not count, or all was shorter."""
+        return highest_power_w(self._seen, window_s)
+
 
 def mean_power(seen):
     """From (seconds, millijoules) in the order of time."""
@@ -56,3 +60,17 @@ def mean_power(seen):
     window_j = (moved[-1][1] - moved[0][1]) / 1000
     return {'mean_power_w': round(window_j / window_s, 3), 'window_s': round(window_s, 4),
             'window_j': round(window_j, 4), 'steps': steps}
+
+
+def highest_power_w(seen, window_s):
+    """From (seconds, millijoules) in the order of time."""
+    seen = [(moment, energy) for moment, energy in seen if energy is not None]
+    highest, begin = None, 0
+    for moment, energy in seen:
+        while begin + 1 < len(seen) and moment - seen[begin + 1][0] >= window_s:
+            begin += 1
+        span_s = moment - seen[begin][0]
+        if span_s >= window_s:
+            power_w = (energy - seen[begin][1]) / 1000 / span_s
+            highest = power_w if highest is None else max(highest, power_w)
+    return highest and round(highest, 1)

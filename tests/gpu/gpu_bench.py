@@ -3,11 +3,20 @@
 import json
 import os
 import tempfile
+import time
 
 import child
+import energy
+import nvml
 
 HIDDEN = ('512,256,128', '1024,512,256')
 BATCHES = (1, 8, 64, 512, 4096, 16384)
+# Single requests, each backend in a run of its own: a kernel that stays takes multiprocessors from
+# others, and the card's power is watched.
+SINGLY = {'int8-cuda': 'launches', 'int8-cuda-persistent': 'persistent',
+          'bf16-cuda-persistent': None}
+SINGLY_ROW_S, SINGLY_S = 2, 30
+POWER_WINDOW_S = 1
 LOOK_BATCHES = (1, 64)      # at which the fastest of the CPU is looked for
 LOOK_SHARE = 0.2            # of the time
 ROW_S, LEAST_ROW_S = 0.3, 0.02
@@ -23,9 +32,9 @@ CRASHES_MOST = 6
 class Bench:
     """`auspex bench`: first a quick look at every backend, then the ones that count."""
 
-    def __init__(self, program, left_s, environment, rows):
+    def __init__(self, program, left_s, environment, results):
         self._program, self._left_s, self._environment = program, left_s, environment
-        self._rows = rows
+        self._rows, self._power_w = results['rows'], results['power_w']
 
     def run(self):
         seconds = 0
@@ -44,12 +53,32 @@ class Bench:
             self._rows += done.rows
             if done.status != 'ok':
                 failures.append(f'{hidden}: {done.reason}')
+            if 'cuda' in backends:
+                seconds += self._singly(hidden, failures)
         if not failures and not any(row['backend'] == 'cuda' for row in self._rows):
             failures.append('no row is of the CUDA backend')
         step = {'status': 'failed' if failures else 'ok', 'seconds': round(seconds, 1)}
         if failures:
             step['reason'] = '; '.join(failures)
         return step
+
+    def _singly(self, hidden, failures):
+        """Rows of kernels that stay, and what the card draws; returns the seconds."""
+        started_s = time.monotonic()
+        with energy.Watch(nvml.Card()) as watch:
+            time.sleep(POWER_WINDOW_S + 0.2)
+        self._power_w.setdefault('idle', watch.highest_power_w(POWER_WINDOW_S))
+        for backend, name in SINGLY.items():
+            with energy.Watch(nvml.Card()) as watch:
+                done = self._ask([hidden], (1,), [backend], min(SINGLY_S, self._left_s()),
+                                 '--input', 'gather', '--trials', '10000000',
+                                 '--row-seconds', str(SINGLY_ROW_S))
+            if done.status != 'ok':
+                failures.append(f'{hidden}, {backend}: {done.reason}')
+            self._rows += [row for row in done.rows if row['backend'] != 'cuda']
+            if name:
+                self._power_w.setdefault(name, watch.highest_power_w(POWER_WINDOW_S))
+        return time.monotonic() - started_s
 
     def _ask(self, networks, batches, backends, limit_s, *more):
         command = [self._program, 'bench', '--json', '--no-peers', '--cache', 'warm', *more]
@@ -61,7 +90,7 @@ class Bench:
         ended.rows = []
         if ended.status == 'ok':
             try:
-                ended.rows = json.loads(ended.out)['rows']
+                ended.rows = folded(json.loads(ended.out)['rows'])
             except (ValueError, KeyError, TypeError):
                 ended.status, ended.reason = 'failed', 'it printed no rows'
         elif ended.status == 'failed' and ended.errors.strip():
@@ -69,10 +98,23 @@ class Bench:
         return ended
 
 
+def folded(rows):
+    """What the card's own clock says of a call becomes a field of its row, as PyTorch's have it."""
+    def key(row):
+        return tuple(row[field] for field in ('technique', 'precision', 'sparsity', 'input',
+                                              'hidden', 'cache', 'batch'))
+    by_card = {key(row): row for row in rows if row['backend'] == 'cuda-kernel'}
+    for row in rows:
+        if row['backend'] == 'cuda' and key(row) in by_card:
+            row['device_median_us'] = by_card[key(row)]['median_us']
+    return [row for row in rows if row['backend'] != 'cuda-kernel']
+
+
 def row_seconds(rows, backends, share_s):
     """What a row may take so that all fit; a backend of the CPU has a row that skips, too."""
     cuda = sum(row['backend'] == 'cuda' for row in rows) / len(LOOK_BATCHES)
-    expected = len(BATCHES) * (2 * cuda + 3 * len(backends))  # dense inputs as often as gathered
+    # On the card gathered and dense inputs, each by both clocks; on the CPU dense ones once.
+    expected = len(BATCHES) * (4 * cuda + 3 * len(backends))
     return min(ROW_S, max(LEAST_ROW_S, ROWS_SHARE * share_s / expected))
 
 

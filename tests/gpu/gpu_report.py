@@ -4,6 +4,8 @@ import gpu_rows as rows_of
 
 NONE = '–'
 COPY = 'copy'
+POWER = {'idle': 'before anything was asked', 'launches': 'single requests, each a launch',
+         'persistent': 'single requests, a kernel that stays'}
 TIME_UP = 'not begun: time is up'
 
 
@@ -43,6 +45,8 @@ def _head(results):
                 else f"{ceiling['tflop_per_s']} TFLOP/s" if 'tflop_per_s' in ceiling
                 else ceiling['error'])
         lines.append((f'at best, {name}', what))
+    lines += [(f'power, {POWER[name]}', f'{power_w:g} W')
+              for name, power_w in (results.get('power_w') or {}).items() if power_w is not None]
     return f"# Auspex on {title}\n\n" + table(('', ''), lines, left=2)
 
 
@@ -140,6 +144,10 @@ def ratios(rows):
     pairs = (
         ("the paper's technique (INT8 weights, dense, compiled)", paper,
          ((same.format('INT8'), rows_of.matching(whole, precision=['int8'])),
+          ('ours: CUDA, INT8, dense',
+           rows_of.matching(gpu, precision=['int8'], input=['dense'])),
+          ('ours: CUDA, INT8, persistent',
+           rows_of.matching(rows, backend=[rows_of.PERSISTENT], precision=['int8'])),
           ('ours: CUDA, fastest', gpu), ('ours: CPU, fastest', cpu))),
         ('BF16 dense', bf16_dense,
          ((same.format('BF16'), rows_of.matching(whole, precision=['bf16'])),

@@ -10,12 +10,15 @@ HOW = {'eager': 'eager', 'reduce-overhead': 'compiled, CUDA graphs',
        'max-autotune-no-cudagraphs': 'compiled, tuned', 'cuda-graph': 'CUDA graph'}
 
 
+PERSISTENT = 'cuda-persistent'
+
+
 def is_ours(row):
     return row['technique'] == 'auspex'
 
 
 def on_gpu(row):
-    return row['backend'] == 'cuda'
+    return row['backend'].startswith('cuda')
 
 
 def precision(row):
@@ -30,6 +33,7 @@ def name(row):
         if row['sparsity'] != 'none':
             parts.append(row['sparsity'] + (' skipped' if row['sparsity'] == 'rows' else ''))
         parts += ['dense'] if row['input'] == 'dense' else []
+        parts += ['persistent'] if row['backend'] == PERSISTENT else []
         return ', '.join(parts)
     if row['backend'] != 'torch':
         return f"{row['technique']} {row['backend']} {precision(row)}"
@@ -62,7 +66,8 @@ def matching(rows, **wanted):
 
 
 def ours_on_gpu(rows):
-    return [row for row in rows if is_ours(row) and on_gpu(row)]
+    """Each call a launch."""
+    return [row for row in rows if is_ours(row) and row['backend'] == 'cuda']
 
 
 def ours_on_cpu(rows):

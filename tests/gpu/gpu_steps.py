@@ -30,7 +30,8 @@ class Session:
         now = datetime.datetime.now(datetime.timezone.utc)
         self.results = {'date': now.strftime('%Y-%m-%d'), 'minutes': wish.minutes, 'card': None,
                         'processor': processor(), 'steps': {}, 'tests': None, 'sanitizer': {},
-                        'peers': None, 'ceilings': {}, 'rows': [], 'rows_without_time': []}
+                        'peers': None, 'ceilings': {}, 'power_w': {}, 'rows': [],
+                        'rows_without_time': []}
 
     def through(self):
         self.results['card'] = card()
@@ -113,7 +114,7 @@ class Session:
 
     def _bench(self):
         bench = gpu_bench.Bench(self._program('auspex'), lambda: self._left_s('bench'),
-                                self._environment(), self.results['rows'])
+                                self._environment(), self.results)
         return bench.run()
 
     def _peers(self):

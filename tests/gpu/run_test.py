@@ -21,6 +21,7 @@ import xml.etree.ElementTree
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import energy
 import gpu_bench
 import gpu_figure
 import gpu_report
@@ -39,8 +40,10 @@ rows = [{'technique': 'auspex', 'backend': backend, 'precision': 'int8', 'sparsi
          'input': 'gather', 'hidden': hidden.replace(',', '-'), 'batch': int(batch),
          'cache': 'warm', 'median_us': median, 'p99_us': 2 * median, 'trials': 7}
         for hidden in asked('--hidden') for batch in asked('--batch')
-        for backend, median in (('cuda', 8), ('vnni', 2), ('avx2', 3), ('reference', 1))
-        if not asked('--backend') or {backend, 'int8-' + backend} & set(asked('--backend'))]
+        for backend, median in (('cuda', 8), ('cuda-kernel', 1.5), ('vnni', 2), ('avx2', 3),
+                                ('reference', 1), ('cuda-persistent', 4))
+        if not asked('--backend') and backend != 'cuda-persistent'
+        or {backend.replace('-kernel', ''), 'int8-' + backend} & set(asked('--backend'))]
 print(json.dumps({'rows': rows}))
 '''
 # As GoogleTest does: its output file, and a line for each test that was all right.
@@ -145,7 +148,10 @@ class Program(unittest.TestCase):
         self.assertEqual({(row['hidden'], row['batch']) for row in results['rows']},
                          {(hidden, batch) for hidden in ('512-256-128', '1024-512-256')
                           for batch in gpu_bench.BATCHES})
-        self.assertEqual({row['backend'] for row in results['rows']}, {'cuda', 'vnni', 'avx2'})
+        self.assertEqual({row['backend'] for row in results['rows']},
+                         {'cuda', 'cuda-persistent', 'vnni', 'avx2'})
+        self.assertEqual({row.get('device_median_us') for row in results['rows']}, {1.5, None})
+        self.assertEqual(set(results['power_w']), {'idle', 'launches', 'persistent'})
         for tool in gpu_tests.TOOLS:  # the short tests alone
             self.assertEqual(results['sanitizer'][tool]['filter'], 'Cuda.First:Cuda.Other')
         self.assertIn('3 passed, 0 failed', self.report)
@@ -179,7 +185,7 @@ class Program(unittest.TestCase):
         self.assertIn('no test ran', results['steps']['tests']['reason'])
         self.assertIn('No such file', results['steps']['bench']['reason'])
         self.assertEqual(results['sanitizer']['memcheck']['reason'], 'no summary was printed')
-        self.place('build/bin/auspex', BENCH.replace("('cuda', 8), ", ''))
+        self.place('build/bin/auspex', BENCH.replace("('cuda', 8), ('cuda-kernel', 1.5), ", ''))
         results = self.run_it('--skip', 'tests', '--skip', 'sanitizer', code=1)
         self.assertEqual(results['steps']['bench']['reason'], 'no row is of the CUDA backend')
 
@@ -243,6 +249,8 @@ class Choices(unittest.TestCase):
         times = {'a': 0.5, 'b': 3, 'c': 0.4}
         self.assertEqual(gpu_tests.short_ones({'seconds_of': times}, 1), 'c:a')
         self.assertEqual(gpu_tests.short_ones({'seconds_of': times}, 0.1), 'c')
+        times['CudaResident.A'] = 0.1
+        self.assertEqual(gpu_tests.short_ones({'seconds_of': times}, 1), 'c:a')
         for nothing in (None, {}, {'seconds_of': {}}):
             self.assertEqual(gpu_tests.short_ones(nothing, 1), '*')
 
@@ -279,6 +287,16 @@ class Output(unittest.TestCase):
                                   for line in table.strip().split('\n')}), 1, table)
         for row in self.results['rows'] + self.results['rows_without_time']:
             self.assertIn(f'| {gpu_rows.name(row)} |', text)
+
+    def test_power_is_that_of_the_second_that_took_most(self):
+        seen = [(0, None), (0, 0), (0.5, 50_000), (1, 150_000), (1.5, 250_000), (2, 260_000)]
+        self.assertEqual(energy.highest_power_w(seen, 1), 200)
+        self.assertIsNone(energy.highest_power_w(seen, 3))
+        self.assertIsNone(energy.highest_power_w([(0, None), (2, None)], 1))
+        told = {**self.results, 'power_w': {'idle': 70.5, 'launches': None, 'persistent': 99}}
+        text = gpu_report.report(told)
+        self.assertIn('| power, before anything was asked | 70.5 W |', text)
+        self.assertNotIn('each a launch', text)
 
     def test_what_had_no_time_is_one_sentence(self):
         late = {**self.results['rows_without_time'][0],

@@ -65,6 +65,7 @@ TEST_F(CudaFault, ALaunchOfManyThatFails) {
 }
 
 TEST_F(CudaFault, ACardThatDoesNotAnswer) {
+  settings_->patience_ms = 100;
   auto network = *load_network(model_, "fp32-cuda");
   settings_->hangs = true;
   expect_cpu_answers(*network, "does not answer");
@@ -74,37 +75,83 @@ TEST_F(CudaFault, ACardThatDoesNotAnswer) {
   EXPECT_EQ(settings_->taken, taken);
 }
 
-// At each of the allocations of a load, and at that of the first request.
-TEST_F(CudaFault, MemoryThatIsExhausted) {
-  int64_t allocations = 1;
-  for (;; ++allocations) {
-    settings_->allocations = allocations;
-    const int64_t before = settings_->taken;
-    const auto network = load_network(model_, "int8-cuda");
-    if (network.ok()) break;
+TEST_F(CudaFault, AKernelThatStaysAndDoesNotAnswer) {
+  settings_->patience_ms = 3000;
+  auto network = *load_network(model_, "int8-cuda-persistent");
+  outputs_of(*network, 1);
+  EXPECT_EQ(settings_->residents, 1);
+  EXPECT_EQ(cuda_state().fault, "");
+  settings_->hangs = true;
+  expect_cpu_answers(*network, "does not answer");
+  const int64_t taken = settings_->taken;
+  network.reset();
+  EXPECT_EQ(settings_->taken, taken);
+}
+
+TEST_F(CudaFault, AKernelThatStaysAndDoesNotLeave) {
+  settings_->patience_ms = 3000;
+  const auto network = *load_network(model_, "int8-cuda-persistent");
+  outputs_of(*network, 1);
+  settings_->hangs = true;
+  EXPECT_THAT(load_network(model_, "int8-cuda").error().message, HasSubstr("does not answer"));
+  expect_cpu_answers(*network, "does not answer");
+}
+
+TEST_F(CudaFault, AKernelThatDoesNotCome) {
+  const auto network = *load_network(model_, "int8-cuda-persistent");
+  settings_->launches = 1;
+  expect_cpu_answers(*network, "unspecified launch failure");
+}
+
+// At each of the allocations of a load. Returns the first number of them that is enough.
+int64_t expect_memory_is_exhausted(emulated::Settings& settings,
+                                   const std::shared_ptr<const ModelFile>& model,
+                                   const Plan& plan) {
+  for (int64_t allocations = 1;; ++allocations) {
+    settings.allocations = allocations;
+    const int64_t before = settings.taken;
+    const auto network = load_network(model, plan);
+    if (network.ok()) return allocations;
     EXPECT_THAT(network.error().message, HasSubstr("cannot take the model: out of memory"));
-    EXPECT_EQ(settings_->taken, before);
+    EXPECT_EQ(settings.taken, before);
     EXPECT_EQ(cuda_state().fault, "");  // another model may fit
   }
-  EXPECT_GT(allocations, 10);
-  settings_->allocations = allocations;
-  const auto network = *load_network(model_, "int8-cuda");
+}
+
+// And at that of the first request.
+class CudaFaultOfMemory : public CudaFault, public testing::WithParamInterface<bool> {};
+
+TEST_P(CudaFaultOfMemory, IsTold) {
+  const Plan plan = {"int8-cuda", true, GetParam()};
+  const int64_t enough = expect_memory_is_exhausted(*settings_, model_, plan);
+  EXPECT_GT(enough, 10);
+  settings_->allocations = enough;
+  const auto network = *load_network(model_, plan);
   expect_cpu_answers(*network, "out of memory");
+}
+INSTANTIATE_TEST_SUITE_P(Cuda, CudaFaultOfMemory, testing::Bool());
+
+TEST_F(CudaFault, MemoryForAKernelThatStays) {
+  const Plan launched{"int8-cuda"}, stays{"int8-cuda-persistent"};
+  EXPECT_EQ(expect_memory_is_exhausted(*settings_, model_, stays),
+            expect_memory_is_exhausted(*settings_, model_, launched) + 1);
 }
 
 TEST_F(CudaFault, WhatWasTakenIsGivenBack) {
-  auto network = *load_network(model_, "int8-2:4-cuda");
-  const int64_t loaded = settings_->taken;
-  outputs_of(*network, 20);
-  EXPECT_GT(settings_->taken, loaded);
-  network.reset();
-  EXPECT_EQ(settings_->taken, 0);
+  for (const bool dense : {false, true}) {
+    auto network = *load_network(model_, Plan{"int8-2:4-cuda", true, dense});
+    const int64_t loaded = settings_->taken;
+    outputs_of(*network, 20);
+    EXPECT_GT(settings_->taken, loaded);
+    network.reset();
+    EXPECT_EQ(settings_->taken, 0);
+  }
 }
 
 TEST(CudaOtherVersion, IsRefused) {
   EXPECT_TRUE(cuda_backends().empty());
   EXPECT_EQ(load_network(small_model(), "cuda").error().message,
-            "no GPU: libauspex_cuda.so is of version 99, this program needs version 1");
+            "no GPU: libauspex_cuda.so is of version 99, this program needs version 4");
 }
 
 TEST(CudaNoDriver, IsSaid) {

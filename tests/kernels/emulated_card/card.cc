@@ -5,7 +5,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <thread>
 
+#include "kernels/cuda/dense_body.h"
+#include "kernels/cuda/graph_body.h"
+#include "kernels/cuda/resident_body.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/cuda/single_body.h"
 #include "kernels/cuda/tile_body.h"
@@ -14,7 +19,7 @@
 namespace auspex::emulated {
 
 Settings g_settings;
-Cluster* g_cluster = nullptr;
+thread_local Cluster* g_cluster = nullptr;
 
 // Shared memory holds what nobody wrote: NaN as floats.
 Cluster::Cluster(uint32_t first, uint32_t count, size_t shared_bytes)
@@ -30,16 +35,20 @@ Cluster::Cluster(uint32_t first, uint32_t count, size_t shared_bytes)
 
 namespace {
 
-bool fails(int64_t& left) {
-  if (left > 0) --left;
+bool fails(std::atomic<int64_t>& left) {
+  int64_t now = left;
+  while (now > 0 && !left.compare_exchange_weak(now, now - 1)) {
+  }
   return left == 0;
 }
 
-template <class Body>
-const char* launch(uint32_t blocks, uint32_t peers, size_t shared_bytes, const Body& body) {
+const char* refusal(size_t shared_bytes) {
   if (fails(g_settings.launches)) return "unspecified launch failure";
-  if (shared_bytes > g_settings.shared_bytes) return "too much shared memory";
-  if (g_settings.hangs) return nullptr;
+  return shared_bytes > g_settings.shared_bytes ? "too much shared memory" : nullptr;
+}
+
+template <class Body>
+void run(uint32_t blocks, uint32_t peers, size_t shared_bytes, const Body& body) {
   for (uint32_t first = 0; first < blocks; first += peers) {
     Cluster cluster(first, peers, shared_bytes);
     g_cluster = &cluster;
@@ -48,6 +57,12 @@ const char* launch(uint32_t blocks, uint32_t peers, size_t shared_bytes, const B
     }).run();
     g_cluster = nullptr;
   }
+}
+
+template <class Body>
+const char* launch(uint32_t blocks, uint32_t peers, size_t shared_bytes, const Body& body) {
+  if (const char* error = refusal(shared_bytes)) return error;
+  if (!g_settings.hangs) run(blocks, peers, shared_bytes, body);
   return nullptr;
 }
 
@@ -68,6 +83,8 @@ const char* open_card(Card& card) {
   card.processors = g_settings.processors;
   card.shared_bytes = g_settings.shared_bytes;
   card.peers = g_settings.peers;
+  card.patience_ms = g_settings.patience_ms;
+  card.idle_ms = g_settings.idle_ms;
   return nullptr;
 }
 
@@ -96,15 +113,21 @@ void release_shared(void* host) {
   release(host);
 }
 
+// Other launches are done when they return.
 struct Stream {
-  char nothing;
+  std::shared_ptr<std::atomic<bool>> stays;  // whether a kernel does
 };
 const char* open_stream(Stream** stream) {
   *stream = new Stream;
   return nullptr;
 }
 void close_stream(Stream* stream) {
+  while (stream->stays && *stream->stays) std::this_thread::yield();
   delete stream;
+}
+const char* copy(void* to, const void* from, size_t bytes, Stream*) {
+  std::memcpy(to, from, bytes);
+  return nullptr;
 }
 
 template <uint32_t kJobs>
@@ -140,8 +163,67 @@ const char* launch_tiles(const TileParams& params, uint32_t tile, size_t shared_
   });
 }
 
-const char* ask(Stream*, bool* done) {
-  *done = !g_settings.hangs;
+template <uint32_t kTile>
+void run_dense(const DenseParams& params, char* shared) {
+  switch (params.layer.format) {
+    case Format::kTf32:
+      return dense_body<kTile, Format::kTf32>(params, shared);
+    case Format::kBf16:
+      return dense_body<kTile, Format::kBf16>(params, shared);
+    case Format::kFp16:
+      return dense_body<kTile, Format::kFp16>(params, shared);
+    case Format::kInt8:
+      return dense_body<kTile, Format::kInt8>(params, shared);
+    default:
+      return dense_body<kTile, Format::kFp32>(params, shared);
+  }
+}
+const char* launch_dense(const DenseParams& params, uint32_t tile, Stream*) {
+  const uint32_t blocks = params.samples / tile * dense_across(params.layer, tile) * params.parts;
+  ++g_settings.dense_launches;
+  return launch(blocks, 1, dense_bytes(tile), [&](char* shared) {
+    tile == kDenseFew ? run_dense<kDenseFew>(params, shared)
+                      : run_dense<kDenseMany>(params, shared);
+  });
+}
+
+const char* launch_mean(const MeanParams& params, Stream*) {
+  return launch(mean_blocks(params), 1, 0, [&](char*) { mean_body(params); });
+}
+const char* launch_product(const ProductParams& params, Stream*) {
+  return launch(product_blocks(params), 1, dense_bytes(kDenseMany), [&](char* shared) {
+    switch (params.layer.format) {
+      case Format::kTf32:
+        return product_body<Format::kTf32>(params, shared);
+      case Format::kBf16:
+        return product_body<Format::kBf16>(params, shared);
+      case Format::kFp16:
+        return product_body<Format::kFp16>(params, shared);
+      default:
+        return product_body<Format::kFp32>(params, shared);
+    }
+  });
+}
+
+const char* launch_resident(const ResidentParams& params, uint32_t peers, size_t shared_bytes,
+                            Stream* stream) {
+  if (const char* error = refusal(shared_bytes)) return error;
+  ++g_settings.resident_launches;
+  ++g_settings.residents;
+  const auto stays = stream->stays = std::make_shared<std::atomic<bool>>(true);
+  std::thread([=] {
+    run(peers, peers, shared_bytes, [&](char* shared) {
+      peers > 1 ? resident_body<kMostPeers>(params, shared) : resident_body<1>(params, shared);
+    });
+    --g_settings.residents;
+    *stays = false;
+  }).detach();
+  return nullptr;
+}
+
+const char* ask(Stream* stream, bool* done) {
+  std::this_thread::yield();
+  *done = !g_settings.hangs && !(stream->stays && *stream->stays);
   return nullptr;
 }
 

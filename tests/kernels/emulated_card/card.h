@@ -3,19 +3,24 @@
 // fails when it is told to.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace auspex::emulated {
 
 // Counts go down; at zero it fails, and goes on failing as a real card would.
 struct Settings {
-  int64_t allocations = -1;  // that still succeed; negative: all
-  int64_t launches = -1;
-  bool hangs = false;  // launches are taken and never done
+  std::atomic<int64_t> allocations = -1;  // that still succeed; negative: all
+  std::atomic<int64_t> launches = -1;
+  std::atomic<bool> hangs = false;  // launches are taken and never done; what runs sees nothing
   uint32_t processors = 4;
   uint32_t peers = 8;                 // blocks of a cluster, or 1 as before compute capability 9.0
   uint32_t shared_bytes = 227 << 10;  // that a block can have
-  int64_t taken = 0;                  // pieces of memory that are not given back
+  uint32_t patience_ms = 60'000;      // of the host with a kernel that stays; this card is slow
+  uint32_t idle_ms = 60'000;          // of a kernel that stays
+  std::atomic<int64_t> taken = 0;     // pieces of memory that are not given back
+  std::atomic<int64_t> dense_launches = 0, resident_launches = 0;  // so far
+  std::atomic<int64_t> residents = 0;                              // kernels that stay
 };
 extern Settings g_settings;
 

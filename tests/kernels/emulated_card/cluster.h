@@ -33,6 +33,6 @@ struct Cluster {
   std::vector<std::vector<std::pair<void*, const void*>>> copies;  // of each fiber, not done
 };
 // The one that runs.
-extern Cluster* g_cluster;
+extern thread_local Cluster* g_cluster;
 
 }  // namespace auspex::emulated

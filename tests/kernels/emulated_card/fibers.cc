@@ -12,10 +12,10 @@ namespace auspex::emulated {
 namespace {
 
 constexpr size_t kStackBytes = 64 << 10;
-Fibers* g_running = nullptr;
+thread_local Fibers* g_running = nullptr;
 
 // Stacks that nobody runs on: thousands at a time are asked for anew with every cluster.
-std::vector<std::unique_ptr<char[]>> g_stacks;
+thread_local std::vector<std::unique_ptr<char[]>> g_stacks;
 
 std::unique_ptr<char[]> some_stack() {
   if (g_stacks.empty()) return std::unique_ptr<char[]>(new char[kStackBytes]);

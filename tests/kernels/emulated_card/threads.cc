@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The words of kernels/cuda/device.h, as one fiber says them.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
 #include "kernels/cuda/device.h"
+#include "tests/kernels/emulated_card/card.h"
 #include "tests/kernels/emulated_card/cluster.h"
 
 namespace auspex::cuda {
@@ -96,6 +98,24 @@ float shuffle_xor(float value, uint32_t mask) {
     }
   });
   return exchange.got;
+}
+
+// Zero is what a mailbox says before anything was asked.
+uint64_t look(const uint64_t* at) {
+  return emulated::g_settings.hangs ? 0 : __atomic_load_n(at, __ATOMIC_ACQUIRE);
+}
+uint64_t clock_ns() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::nanoseconds(now).count());
+}
+bool all_lanes(bool value) {
+  bool all = value;
+  meet(&all, [](void* const* lanes) {
+    const bool each =
+        std::all_of(lanes, lanes + 32, [](void* own) { return *static_cast<bool*>(own); });
+    for (uint32_t i = 0; i < 32; ++i) *static_cast<bool*>(lanes[i]) = each;
+  });
+  return all;
 }
 
 void copy_async(Words* shared, const Words* from) {
