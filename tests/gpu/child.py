@@ -11,6 +11,7 @@ import time
 
 import journal
 
+STOPPING = {signal.SIGINT, signal.SIGTERM}
 END_S = 3           # from being asked to end until it is killed
 KEPT_MOST = 4 << 20  # bytes of what it says
 TAIL_LINES, TAIL_CHARACTERS = 12, 2000
@@ -41,18 +42,22 @@ def run(command, limit_s, environment=None):
     if limit_s <= 0:
         return Ended('timeout', 'not begun: time is up', 0)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        status, reason, process = 'ok', None, None
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # else it would run, unknown to us
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
-                                       stderr=errors, env=environment, start_new_session=True)
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
+                                       env=environment, start_new_session=True,
+                                       preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, held))
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            process.wait(limit_s)
         except OSError as error:
             return Ended('missing', journal.scrubbed(f'{command[0]}: {error.strerror}'), 0)
-        status, reason = 'ok', None
-        try:
-            process.wait(limit_s)
         except subprocess.TimeoutExpired:
             status, reason = 'timeout', f'ended after {limit_s:.0f} s'
         finally:
-            _end(process)
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            if process:
+                _end(process)
         if status == 'ok' and process.returncode != 0:
             status, reason = 'failed', ending(process.returncode)
         ended = Ended(status, reason, time.monotonic() - started_s, _text(out), _text(errors))
