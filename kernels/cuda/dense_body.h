@@ -36,6 +36,15 @@ AUSPEX_DEVICE void make_one_hot(const uint32_t* rows, uint32_t first, char* x) {
   }
 }
 
+// A row that a job's one-hot has, or none. The card's memory and the kernel's parameters are read
+// apart: CUDA 11.8 cannot choose between pointers to them.
+AUSPEX_DEVICE uint32_t asked_row(const DenseParams& p, uint32_t sample, uint32_t row) {
+  constexpr uint32_t kNone = ~0U;
+  if (sample >= p.count) return kNone;
+  if (p.jobs) return row < p.jobs[sample].row_count ? p.jobs[sample].rows[row] : kNone;
+  return row < p.few[sample].row_count ? p.few[sample].rows[row] : kNone;
+}
+
 // Jobs whose rows are the sums of this one.
 template <uint32_t kTile>
 AUSPEX_DEVICE void name_sums(const DenseParams& p, uint32_t first) {
@@ -57,11 +66,8 @@ AUSPEX_DEVICE void dense_body(const DenseParams& p, char* shared) {
   const uint32_t first_column = block() / tiles % across * kColumns;  // [0, columns)
   const uint32_t part = block() / (tiles * across);                   // [0, parts)
   auto* const rows = reinterpret_cast<uint32_t*>(shared);             // Shape: [kTile][kMostRows]
-  const Job* const jobs = p.jobs ? p.jobs : p.few;
   for (uint32_t i = thread(); i < kTile * kMostRows; i += kThreads) {
-    const uint32_t sample = first + i / kMostRows, row = i % kMostRows;
-    const bool there = sample < p.count && row < jobs[sample].row_count;
-    rows[i] = there ? jobs[sample].rows[row] : ~0U;
+    rows[i] = asked_row(p, first + i / kMostRows, i % kMostRows);
   }
   sync_threads();
   const auto make = [&](uint32_t sample, uint32_t input, char* x) {
