@@ -5,8 +5,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 #include "kernels/cuda/dense_body.h"
 #include "kernels/cuda/graph_body.h"
@@ -65,6 +68,25 @@ const char* launch(uint32_t blocks, uint32_t peers, size_t shared_bytes, const B
   if (!g_settings.hangs) run(blocks, peers, shared_bytes, body);
   return nullptr;
 }
+
+// Kernels that stay. They end with the process: the leak sanitizer cannot look at threads on
+// fibers.
+class Staying {
+ public:
+  ~Staying() {
+    g_settings.ends = true;
+    for (std::thread& thread : threads_) thread.join();
+  }
+  void start(std::function<void()> kernel) {
+    const std::lock_guard lock(mutex_);
+    threads_.emplace_back(std::move(kernel));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::thread> threads_;
+};
+Staying g_staying;
 
 }  // namespace
 }  // namespace auspex::emulated
@@ -211,13 +233,13 @@ const char* launch_resident(const ResidentParams& params, uint32_t peers, size_t
   ++g_settings.resident_launches;
   ++g_settings.residents;
   const auto stays = stream->stays = std::make_shared<std::atomic<bool>>(true);
-  std::thread([=] {
+  g_staying.start([=] {
     run(peers, peers, shared_bytes, [&](char* shared) {
       peers > 1 ? resident_body<kMostPeers>(params, shared) : resident_body<1>(params, shared);
     });
     --g_settings.residents;
     *stays = false;
-  }).detach();
+  });
   return nullptr;
 }
 

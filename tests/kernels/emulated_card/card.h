@@ -21,6 +21,7 @@ struct Settings {
   std::atomic<int64_t> taken = 0;     // pieces of memory that are not given back
   std::atomic<int64_t> dense_launches = 0, resident_launches = 0;  // so far
   std::atomic<int64_t> residents = 0;                              // kernels that stay
+  std::atomic<bool> ends = false;                                  // so those leave
 };
 extern Settings g_settings;
 
