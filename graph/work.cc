@@ -67,7 +67,7 @@ class Counting {
     weights.elements = 2 * scores;
     Task product{Product::kBatched, Traffic::kMatrix, macs / 2};
     product.results = scores;
-    product.elements = given - results + scores;
+    product.elements = std::max(0.0, given - results) + scores;
     add(scaling);
     add(product);
     add(weights);
