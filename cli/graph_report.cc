@@ -31,6 +31,8 @@ const char* format_name(const GraphReport& report) {
   return kNumberFormatNames[static_cast<size_t>(report.config.format)];
 }
 
+// [product or "", multiply-adds, elements of the result, traffic, elements of activations, of
+// weights, steps, whether images have their channels last, times as many columns as there are]
 json tasks_json(const std::vector<Task>& tasks) {
   json all = json::array();
   for (const Task& task : tasks) {

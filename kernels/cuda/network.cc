@@ -67,12 +67,9 @@ const char* Network::place(const AbiModel& model) {
   }
   single_.layers = tiles_.layers = model.count - 1;
   single_.outputs = tiles_.outputs = model.layers[model.count - 1].outputs;
-  if (const char* error = place_input(model.layers[0], model.number_rows, model.dense))
-    return error;
-  for (uint32_t i = 1; i < model.count; ++i) {
-    if (const char* error = place_layer(model.layers[i], i - 1)) return error;
-  }
-  return lay_out(model.persistent);
+  const char* error = place_input(model.layers[0], model.number_rows, model.dense);
+  for (uint32_t i = 1; i < model.count && !error; ++i) error = place_layer(model.layers[i], i - 1);
+  return error ? error : lay_out(model.persistent);
 }
 
 // A dense input leaves sums where rows would be gathered.
