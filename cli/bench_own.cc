@@ -2,7 +2,9 @@
 #include "cli/bench_own.h"
 
 #include <algorithm>
+#include <memory>
 #include <set>
+#include <span>
 
 #include "cli/bench_model.h"
 #include "kernels/cuda_network.h"
@@ -39,6 +41,7 @@ std::vector<AvailableBackend> chosen(const std::vector<std::string>& wanted) {
 }
 
 const std::string kCuda = "cuda", kCudaPersistent = kCuda + std::string(kPersistentSuffix);
+const std::string kCudaInPlace = kCuda + "-in-place";
 
 // "int8-2:4-cuda" -> "int8-2:4"
 std::string precision_of(std::string_view cuda_backend) {
@@ -73,6 +76,18 @@ std::vector<std::string> chosen_cuda(const std::vector<std::string>& wanted) {
 using Jobs = std::shared_ptr<const std::vector<EncodedJob>>;
 using NetworkHandle = std::shared_ptr<const Network>;
 
+// The times of predictions that take their jobs in turn.
+Result<std::vector<double>> prediction_times(const CallRound& round, const Network& network,
+                                             std::span<const EncodedJob> jobs, size_t& next,
+                                             float* outputs) {
+  const auto prepare = [&] {
+    next += round.batch;
+    if (next + round.batch > jobs.size()) next = 0;
+  };
+  return call_times(round, prepare,
+                    [&] { network.predict(jobs.subspan(next, round.batch), outputs); });
+}
+
 class PaperNetwork final : public Contestant {
  public:
   PaperNetwork(BenchLabel label, uint64_t bytes, NetworkHandle network, Jobs jobs)
@@ -84,19 +99,47 @@ class PaperNetwork final : public Contestant {
 
   Result<std::vector<double>> run(const CallRound& round) override {
     outputs_.resize(size_t{round.batch} * kOutputCount);
-    const auto prepare = [&] {
-      next_ += round.batch;
-      if (next_ + round.batch > jobs_->size()) next_ = 0;
-    };
-    return call_times(round, prepare, [&] {
-      network_->predict({jobs_->data() + next_, round.batch}, outputs_.data());
-    });
+    return prediction_times(round, *network_, *jobs_, next_, outputs_.data());
   }
 
  private:
   NetworkHandle network_;
   Jobs jobs_;
   std::vector<float> outputs_;
+  size_t next_ = 0;
+};
+
+// Of jobs that lie, as their outputs do, where the card reads and writes them.
+class InPlace final : public Contestant {
+ public:
+  static Result<std::unique_ptr<Contestant>> of(BenchLabel label, NetworkHandle network,
+                                                const Jobs& jobs) {
+    auto room = cuda_room(jobs->size() * (sizeof(EncodedJob) + kOutputCount * sizeof(float)));
+    if (!room) return room.error();
+    return std::unique_ptr<Contestant>(
+        new InPlace(std::move(label), std::move(network), *jobs, std::move(*room)));
+  }
+
+  bool takes(uint32_t batch) const override { return batch >= 64; }
+
+  Result<std::vector<double>> run(const CallRound& round) override {
+    return prediction_times(round, *network_, jobs_, next_, outputs_);
+  }
+
+ private:
+  InPlace(BenchLabel label, NetworkHandle network, const std::vector<EncodedJob>& jobs,
+          std::shared_ptr<void> room)
+      : Contestant(std::move(label)), network_(std::move(network)), room_(std::move(room)) {
+    auto* const first = static_cast<EncodedJob*>(room_.get());
+    std::ranges::copy(jobs, first);
+    jobs_ = {first, jobs.size()};
+    outputs_ = reinterpret_cast<float*>(first + jobs.size());
+  }
+
+  NetworkHandle network_;
+  std::shared_ptr<void> room_;
+  std::span<const EncodedJob> jobs_;
+  float* outputs_ = nullptr;
   size_t next_ = 0;
 };
 
@@ -184,8 +227,8 @@ class Maker {
     return Done{};
   }
 
-  // On a GPU: as a request is answered, and the card's share of that; of a kernel that stays there
-  // is no such share.
+  // On a GPU: as a request is answered, the card's share of that, and what it takes where nothing is
+  // copied; of a kernel that stays the first alone.
   Status add_cuda(const std::string& backend, bool dense) {
     const Result<NetworkHandle> network = load_network(model_, Plan{backend, true, dense});
     if (!network) return network.error();
@@ -199,7 +242,12 @@ class Maker {
     out_.push_back(std::make_unique<PaperNetwork>(label, 0, *network, jobs_));
     if (persistent) return Done{};
     label.backend = "cuda-kernel";
-    out_.push_back(std::make_unique<CardTime>(std::move(label), *network, jobs_));
+    out_.push_back(std::make_unique<CardTime>(label, *network, jobs_));
+    if (dense) return Done{};
+    label.backend = kCudaInPlace;
+    auto in_place = InPlace::of(std::move(label), *network, jobs_);
+    if (!in_place) return in_place.error();
+    out_.push_back(std::move(*in_place));
     return Done{};
   }
 

@@ -79,6 +79,11 @@ class Module {
     const std::lock_guard lock(mutex_);
     lost_.push_back(network);
   }
+  void give_room_back(void* memory) {
+    if (!retired()) return module_.load()->give_room(memory);
+    const std::lock_guard lock(mutex_);
+    lost_.push_back(memory);
+  }
 
  private:
   template <class Change>
@@ -117,7 +122,7 @@ class Module {
   std::atomic<bool> retired_ = false;
   std::mutex mutex_;
   CudaState state_;
-  std::vector<cuda::AbiNetwork*> lost_;
+  std::vector<void*> lost_;  // still reachable
 };
 
 class OnCard final : public Network {
@@ -240,6 +245,17 @@ Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelF
   }
   return std::shared_ptr<const Network>(
       std::make_shared<OnCard>(std::move(name), *module, handle, std::move(*on_cpu)));
+}
+
+Result<std::shared_ptr<void>> cuda_room(size_t bytes) {
+  Module& process = Module::of_process();
+  const AbiModule* const module = process.get();
+  const CudaState state = process.state();
+  if (!module) return Error{"no GPU: " + state.absence};
+  if (process.retired()) return Error{"the GPU has failed: " + state.fault};
+  void* memory = nullptr;
+  if (const char* error = module->take_room(bytes, &memory)) return Error{error};
+  return std::shared_ptr<void>(memory, [&process](void* own) { process.give_room_back(own); });
 }
 
 CudaState cuda_state() {

@@ -33,6 +33,11 @@ bool is_cuda(std::string_view backend);
 Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelFile> model,
                                                     const Plan& plan);
 
+// Memory of the host, zeroes, that the card reads and writes where it lies: of more than 16 jobs at
+// once that lie in such memory, as their outputs do, predict() copies none. Errors: why there is no
+// card; what it says.
+Result<std::shared_ptr<void>> cuda_room(size_t bytes);
+
 struct CudaState {
   std::string card;     // empty: none, or not asked for yet
   std::string absence;  // why there is none

@@ -11,7 +11,7 @@
 namespace auspex::cuda {
 
 // Changes whenever anything in this file or in EncodedJob does.
-inline constexpr uint32_t kAbiVersion = 4;
+inline constexpr uint32_t kAbiVersion = 5;
 inline constexpr char kModuleFile[] = "libauspex_cuda.so";
 inline constexpr char kEntryName[] = "auspex_cuda_module";
 
@@ -51,6 +51,10 @@ struct AbiModule {
   // The card's own microseconds for each of `runs` launches over `count` jobs that it has already.
   const char* (*measure)(AbiNetwork* network, const Job* jobs, size_t count, uint32_t runs,
                          float* us);
+  // Memory of the host, zeroes, that the card reads and writes where it lies: of a batch whose jobs
+  // and outputs lie in it predict() copies nothing.
+  const char* (*take_room)(size_t bytes, void** memory);
+  void (*give_room)(void* memory);
   // The operations of a graph network. x and y are finite and the host's, and are copied.
   // x [nodes][columns] -> y [nodes][columns]: of each node the mean of its neighbours' rows; zeros
   // where it has none.

@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/graph.h"
 #include "kernels/cuda/network.h"
+#include "kernels/cuda/shared_room.h"
 
 namespace auspex::cuda {
 namespace {
@@ -54,6 +55,15 @@ const AbiModule kModule = {
     },
     [](AbiNetwork* handle, const Job* jobs, size_t count, uint32_t runs, float* us) {
       return guarded([&] { return network_of(handle)->measure(jobs, count, runs, us); });
+    },
+    [](size_t bytes, void** memory) {
+      return guarded([&] {
+        const Rest rest;
+        return rest.error() ? rest.error() : take_room(bytes, memory);
+      });
+    },
+    [](void* memory) {
+      if (const Rest rest; !rest.error()) give_room(memory);
     },
     [](const AbiGraph* graph, const float* x, uint32_t columns, float* y) {
       return guarded([&] { return mean_of_neighbours(*graph, x, columns, y); });

@@ -2,22 +2,14 @@
 #include "kernels/cuda/network.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
 
+#include "kernels/cuda/shared_room.h"
 #include "kernels/packed.h"
 
 namespace auspex::cuda {
 namespace {
 
-// Source: ours. Jobs that a lane has room for; fewer than kLeastPart are not worth a launch of
-// their own.
-constexpr size_t kMostJobs = 16384, kLeastPart = 2048;
 constexpr size_t kMostLanes = 4;
-// A dense input may be a hundred milliseconds of work.
-constexpr std::chrono::milliseconds kDensePatience{5000};
-// At the outputs, between looks at whether the card has failed.
-constexpr uint32_t kLooks = 64;
 
 Format input_format(Format format) {
   switch (format) {
@@ -219,101 +211,17 @@ const char* Network::predict(const Job* jobs, size_t count, float* outputs) {
   Lane& lane = borrowed.lane();
   if (!lane.memory) return "the card has failed before";
   if (count <= kMostSingles) return run_singles(lane, jobs, count, outputs);
+  if (!dense_) {
+    const Job* const jobs_there = on_card(jobs, count);
+    float* const outputs_there = on_card(outputs, count * tiles_.outputs);
+    if (jobs_there && outputs_there) return run_in_place(lane, jobs_there, count, outputs_there);
+  }
   for (size_t begin = 0; begin < count; begin += kMostJobs) {
     const size_t part = std::min(kMostJobs, count - begin);
     const char* error = run_tiles(lane, jobs + begin, part, outputs + begin * tiles_.outputs);
     if (error) return error;
   }
   return nullptr;
-}
-
-const char* Network::launch(Lane& lane, const Job* jobs, size_t count) const {
-  const auto samples = static_cast<uint32_t>(count);
-  Job* const to = count == 1 ? lane.single.jobs : lane.singles.jobs;
-  std::memcpy(to, jobs, count * sizeof(Job));
-  if (dense_) {
-    const char* const error = dense_->launch_few(to, samples, lane.rooms[0], lane.streams[0]);
-    if (error) return error;
-  }
-  if (count == 1) return launch_single(lane.single, card_.peers, single_bytes_, lane.streams[0]);
-  return launch_singles(lane.singles, samples, card_.peers, single_bytes_, lane.streams[0]);
-}
-
-const char* Network::launch(TileParams& tiles, uint32_t tile, const Dense::Room& room,
-                            Stream* stream) const {
-  if (dense_) {
-    if (const char* error = dense_->launch(tiles.jobs, tiles.count, room, stream)) return error;
-    tiles.jobs = room.jobs_behind;
-    tiles.input.rows = room.sums;
-  }
-  return launch_tiles(tiles, tile, tile_bytes(tiles, tile), stream);
-}
-
-const char* Network::run_singles(Lane& lane, const Job* jobs, size_t count, float* outputs) const {
-  const size_t values = count * single_.outputs;
-  auto* const words = reinterpret_cast<uint32_t*>(lane.outputs);
-  std::fill_n(words, values, kPending);
-  if (const char* error = launch(lane, jobs, count)) return error;
-  // Each word comes by itself: they are there when none is what it was.
-  const volatile uint32_t* const shown = words;
-  size_t there = 0;
-  const auto done = [&] {
-    while (there < values && shown[there] != kPending) ++there;
-    return there == values;
-  };
-  if (const char* error = wait(lane.streams[0], done)) return error;
-  std::memcpy(outputs, lane.outputs, values * sizeof(float));
-  return nullptr;
-}
-
-// In parts, so that the card computes while the host copies.
-const char* Network::run_tiles(Lane& lane, const Job* jobs, size_t count, float* outputs) const {
-  const size_t parts = std::clamp<size_t>(count / kLeastPart, 1, kParts);
-  const size_t each = (count + parts - 1) / parts;
-  const uint32_t tile = tile_for(count);
-  const auto of_part = [&](size_t part) { return std::min(each, count - part * each); };
-  for (size_t part = 0; part < parts; ++part) {
-    const size_t first = part * each;
-    std::memcpy(lane.jobs + first, jobs + first, of_part(part) * sizeof(Job));
-    lane.tiles.jobs = lane.device_jobs + first;
-    lane.tiles.output = lane.device_outputs + first * tiles_.outputs;
-    lane.tiles.count = static_cast<uint32_t>(of_part(part));
-    if (dense_) {  // which reads them often
-      Stream* const stream = lane.streams[part];
-      Job* const there = lane.rooms[part].jobs;
-      if (const char* error = copy(there, lane.tiles.jobs, of_part(part) * sizeof(Job), stream)) {
-        return error;
-      }
-      lane.tiles.jobs = there;
-    }
-    if (const char* error = launch(lane.tiles, tile, lane.rooms[part], lane.streams[part])) {
-      return error;
-    }
-  }
-  for (size_t part = 0; part < parts; ++part) {
-    const auto never = [] { return false; };
-    if (const char* error = wait(lane.streams[part], never)) return error;
-    const size_t first = part * each * tiles_.outputs;
-    std::memcpy(outputs + first, lane.outputs + first,
-                of_part(part) * tiles_.outputs * sizeof(float));
-  }
-  return nullptr;
-}
-
-// Until `done` says so, or the stream has come to its end.
-template <class Done>
-const char* Network::wait(Stream* stream, const Done& done) const {
-  const std::chrono::milliseconds patience(card_.patience_ms);
-  const auto late = std::chrono::steady_clock::now() + (dense_ ? kDensePatience : patience);
-  while (true) {
-    for (uint32_t look = 0; look < kLooks; ++look) {
-      if (done()) return nullptr;
-    }
-    bool ended = false;
-    if (const char* error = ask(stream, &ended)) return error;
-    if (ended) return nullptr;
-    if (std::chrono::steady_clock::now() > late) return "the card does not answer";
-  }
 }
 
 const char* Network::measure(const Job* jobs, size_t count, uint32_t runs, float* us) {
@@ -349,17 +257,6 @@ const char* Network::measure(const Job* jobs, size_t count, uint32_t runs, float
   const char* const error = run();
   if (timer) close_timer(timer);
   return error;
-}
-
-// The smallest that leaves no multiprocessor without a block, among those that fit.
-uint32_t Network::tile_for(size_t count) const {
-  uint32_t best = kTiles[0];
-  for (const uint32_t tile : kTiles) {
-    if (tile_bytes(tiles_, tile) > card_.shared_bytes) break;
-    best = tile;
-    if (count <= size_t{tile} * card_.processors) break;
-  }
-  return best;
 }
 
 }  // namespace auspex::cuda

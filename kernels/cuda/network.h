@@ -33,6 +33,9 @@ class Network {
  private:
   // Parts of a large batch that are copied and computed at the same time.
   static constexpr size_t kParts = 4;
+  struct Parts;
+  // Jobs that a lane has room for.
+  static constexpr size_t kMostJobs = 16384;
   // What one thread at a time has.
   struct Lane {
     Stream* streams[kParts] = {};
@@ -58,6 +61,7 @@ class Network {
   const char* open_lane(Lane& lane) const;
   const char* run_singles(Lane& lane, const Job* jobs, size_t count, float* outputs) const;
   const char* run_tiles(Lane& lane, const Job* jobs, size_t count, float* outputs) const;
+  const char* run_in_place(Lane& lane, const Job* jobs, size_t count, float* outputs) const;
   const char* launch(Lane& lane, const Job* jobs, size_t count) const;
   const char* launch(TileParams& tiles, uint32_t tile, const Dense::Room& room,
                      Stream* stream) const;

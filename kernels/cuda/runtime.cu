@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "kernels/cuda/launch.h"
@@ -57,6 +58,9 @@ const char* open_card(Card& card) {
   card.processors = static_cast<uint32_t>(properties.multiProcessorCount);
   card.shared_bytes = static_cast<uint32_t>(properties.sharedMemPerBlockOptin);
   card.peers = properties.major >= 9 ? kMostPeers : 1;
+  if (const char* ms = std::getenv("AUSPEX_CUDA_PATIENCE_MS")) {
+    card.patience_ms = static_cast<uint32_t>(std::strtoul(ms, nullptr, 10));
+  }
   for (const uint32_t tile : kTiles) {
     for (const bool narrow : {false, true}) {
       const cudaError_t status = allow(tile_kernel(tile, narrow), card.shared_bytes);
@@ -80,8 +84,13 @@ const char* allocate(size_t bytes, void** memory) {
 void release(void* memory) {
   cudaFree(memory);
 }
+// Of pageable memory the copy may return before it has come to the card, and other streams do not
+// wait for it.
 const char* upload(void* to, const void* from, size_t bytes) {
-  return text_of(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice));
+  if (const char* error = text_of(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice))) {
+    return error;
+  }
+  return text_of(cudaStreamSynchronize(cudaStreamLegacy));
 }
 
 const char* allocate_shared(size_t bytes, void** host, void** device) {

@@ -3,6 +3,7 @@
 
 It has a process group of its own: with it go the processes that it has started, and no others.
 """
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import time
 import journal
 
 STOPPING = {signal.SIGINT, signal.SIGTERM}
+LOOK_S = 0.02       # between looks at what goes on
 END_S = 3           # from being asked to end until it is killed
 KEPT_MOST = 4 << 20  # bytes of what it says
 TAIL_LINES, TAIL_CHARACTERS = 12, 2000
@@ -38,30 +40,68 @@ class Ended:
 
 def run(command, limit_s, environment=None):
     """Runs it to its end, or to the limit. Raises Stopped, after it is gone."""
-    started_s = time.monotonic()
+    return run_together([command], limit_s, environment)[0]
+
+
+def run_together(commands, limit_s, environment=None):
+    """Runs them at the same time, each to its end, or all to the limit. Raises Stopped, after they
+    are gone."""
     if limit_s <= 0:
-        return Ended('timeout', 'not begun: time is up', 0)
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        status, reason, process = 'ok', None, None
+        return [Ended('timeout', 'not begun: time is up', 0) for _ in commands]
+    with contextlib.ExitStack() as files:
+        running = [_Running(command, files) for command in commands]
+        try:
+            for one in running:
+                one.start(environment)
+            over_s = time.monotonic() + limit_s
+            while any(one.goes_on() for one in running) and time.monotonic() < over_s:
+                time.sleep(LOOK_S)
+        finally:
+            for one in running:
+                one.end()
+        return [one.ended(limit_s) for one in running]
+
+
+class _Running:
+    def __init__(self, command, files):
+        self._command, self._process, self._missing = command, None, None
+        self._out = files.enter_context(tempfile.TemporaryFile())
+        self._errors = files.enter_context(tempfile.TemporaryFile())
+        self._started_s = self._over_s = time.monotonic()
+
+    def start(self, environment):
         held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # else it would run, unknown to us
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
-                                       env=environment, start_new_session=True,
-                                       preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, held))
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
-            process.wait(limit_s)
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._errors,
+                env=environment, start_new_session=True,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, held))
         except OSError as error:
-            return Ended('missing', journal.scrubbed(f'{command[0]}: {error.strerror}'), 0)
-        except subprocess.TimeoutExpired:
-            status, reason = 'timeout', f'ended after {limit_s:.0f} s'
+            self._missing = journal.scrubbed(f'{self._command[0]}: {error.strerror}')
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
-            if process:
-                _end(process)
-        if status == 'ok' and process.returncode != 0:
-            status, reason = 'failed', ending(process.returncode)
-        ended = Ended(status, reason, time.monotonic() - started_s, _text(out), _text(errors))
-        ended.code = process.returncode
+
+    def goes_on(self):
+        if self._process is None or self._process.returncode is not None:
+            return False
+        self._over_s = time.monotonic()
+        return self._process.poll() is None
+
+    def end(self):
+        """With what it has started."""
+        if self._process:
+            self._late = self._process.poll() is None
+            _end(self._process)
+
+    def ended(self, limit_s):
+        if self._missing:
+            return Ended('missing', self._missing, 0)
+        code = self._process.returncode
+        status, reason = (('timeout', f'ended after {limit_s:.0f} s') if self._late
+                          else ('failed', ending(code)) if code else ('ok', None))
+        ended = Ended(status, reason, self._over_s - self._started_s, _text(self._out),
+                      _text(self._errors))
+        ended.code = code
         return ended
 
 

@@ -23,7 +23,7 @@ ROW_S, LEAST_ROW_S = 0.3, 0.02
 ROWS_SHARE = 0.5            # of the time; the rest is for weights, warming up and single long calls
 FASTEST = 3                 # backends of the CPU at each of these
 PEERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'peers.py')
-PEERS_S = 150
+PEERS_S = 240
 PEERS_START_S = 12          # loading PyTorch and ending it are not in the time that it is given
 NO_TORCH = 4                # its exit code
 CRASHES_MOST = 6
@@ -113,8 +113,9 @@ def folded(rows):
 def row_seconds(rows, backends, share_s):
     """What a row may take so that all fit; a backend of the CPU has a row that skips, too."""
     cuda = sum(row['backend'] == 'cuda' for row in rows) / len(LOOK_BATCHES)
-    # On the card gathered and dense inputs, each by both clocks; on the CPU dense ones once.
-    expected = len(BATCHES) * (4 * cuda + 3 * len(backends))
+    # On the card gathered and dense inputs, each by both clocks, and in place; on the CPU dense ones
+    # once.
+    expected = len(BATCHES) * (5 * cuda + 3 * len(backends))
     return min(ROW_S, max(LEAST_ROW_S, ROWS_SHARE * share_s / expected))
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a run, in Markdown: what ran, what agreed, and the paper's figure 2 as tables."""
+import gpu_floor as floors
 import gpu_rows as rows_of
 
 NONE = '–'
-COPY = 'copy'
 POWER = {'idle': 'before anything was asked', 'launches': 'single requests, each a launch',
          'persistent': 'single requests, a kernel that stays'}
 TIME_UP = 'not begun: time is up'
@@ -41,8 +41,10 @@ def _head(results):
              ('PyTorch', f"{peers['torch']}, CUDA {peers.get('cuda', NONE)}" if peers else NONE),
              ('date', results['date'])]
     for name, ceiling in results['ceilings'].items():
-        what = (f"{ceiling['gb_per_s']} GB/s read and written" if 'gb_per_s' in ceiling
-                else f"{ceiling['tflop_per_s']} TFLOP/s" if 'tflop_per_s' in ceiling
+        ways = 'read and written' if name == 'copy' else 'one way'
+        unit = 'TOP/s' if name == 'matmul_int8' else 'TFLOP/s'
+        what = (f"{ceiling['gb_per_s']} GB/s {ways}" if 'gb_per_s' in ceiling
+                else f"{ceiling['tflop_per_s']} {unit}" if 'tflop_per_s' in ceiling
                 else ceiling['error'])
         lines.append((f'at best, {name}', what))
     lines += [(f'power, {POWER[name]}', f'{power_w:g} W')
@@ -93,8 +95,9 @@ def _networks(results):
     if not rows:
         return None
     text = ('## Times\n\nOf a call until its outputs are there, on the clock of the host; inputs '
-            'change on every call and lie where the call is made: ours in memory of the host, '
-            'PyTorch\'s on the card already. Columns are batches; **bold**: the least.\n\n'
+            'change on every call and lie where the call is made: ours in memory of the host (*in '
+            'place*: in such as the card reads and writes itself), PyTorch\'s on the card already. '
+            'Columns are batches; **bold**: the least.\n\n'
             '![Time of a call over its batch](figure.svg)')
     for hidden in rows_of.networks(rows):
         these = [row for row in rows if row['hidden'] == hidden]
@@ -141,6 +144,8 @@ def ratios(rows):
     bf16_dense = rows_of.matching(torch, technique=['dense'], precision=['bf16'])
     bags = rows_of.matching(torch, technique=['embedding_bag'])
     same = 'ours: CUDA, {}, gather'
+    in_place = ('ours: CUDA, fastest, in place',
+                rows_of.matching(rows, backend=[rows_of.IN_PLACE]))
     pairs = (
         ("the paper's technique (INT8 weights, dense, compiled)", paper,
          ((same.format('INT8'), rows_of.matching(whole, precision=['int8'])),
@@ -148,15 +153,15 @@ def ratios(rows):
            rows_of.matching(gpu, precision=['int8'], input=['dense'])),
           ('ours: CUDA, INT8, persistent',
            rows_of.matching(rows, backend=[rows_of.PERSISTENT], precision=['int8'])),
-          ('ours: CUDA, fastest', gpu), ('ours: CPU, fastest', cpu))),
+          ('ours: CUDA, fastest', gpu), in_place, ('ours: CPU, fastest', cpu))),
         ('BF16 dense', bf16_dense,
          ((same.format('BF16'), rows_of.matching(whole, precision=['bf16'])),
           ('ours: CUDA, BF16, dense',
            rows_of.matching(gpu, precision=['bf16'], input=['dense'], sparsity=['none'])),
-          ('ours: CUDA, fastest', gpu), ('ours: CPU, fastest', cpu))),
+          ('ours: CUDA, fastest', gpu), in_place, ('ours: CPU, fastest', cpu))),
         ('EmbeddingBag', bags,
          ((same.format('BF16'), rows_of.matching(whole, precision=['bf16'])),
-          ('ours: CUDA, fastest', gpu), ('ours: CPU, fastest', cpu))))
+          ('ours: CUDA, fastest', gpu), in_place, ('ours: CPU, fastest', cpu))))
     columns = [batch for batch in rows_of.batches(rows)
                if any(row['batch'] == batch for row in torch)
                and any(row['batch'] == batch for row in (*gpu, *cpu))]
@@ -177,30 +182,103 @@ def ratios(rows):
 
 
 def _floors(results):
-    """What only moving a row's bytes takes: read on the CPU by the benchmark, copied on the GPU."""
-    copy = results['ceilings'].get(COPY, {}).get('gb_per_s')
-    lines = []
-    for row in results['rows']:
-        floor_us = floor(row, copy)
-        if floor_us:
-            lines.append((row['hidden'], row['batch'], rows_of.name(row), row['bytes'],
-                          rows_of.time_text(floor_us), rows_of.time_text(row['median_us']),
-                          f"{row['median_us'] / floor_us:.3g}"))
+    parts = [_floors_of_cpu(results['rows']), _floors_of_card(results)]
+    if not any(parts):
+        return None
+    return '\n\n'.join(['## Time over the floor', *filter(None, parts)])
+
+
+def _floors_of_cpu(rows):
+    """What only reading a row's bytes takes, as the benchmark measured it beside the row."""
+    lines = [(row['hidden'], row['batch'], rows_of.name(row), row['bytes'],
+              rows_of.time_text(row['floor_us']), rows_of.time_text(row['median_us']),
+              f"{row['median_us'] / row['floor_us']:.3g}")
+             for row in rows
+             if row.get('bytes') and row.get('floor_us') and not rows_of.on_gpu(row)]
     if not lines:
         return None
-    return ('## Time over the floor\n\nThe floor is reading the bytes that one sample needs: on '
-            'the CPU as measured beside the row, on the GPU at the rate of a large copy; no call '
-            'is in it.\n\n'
-            + table(('network', 'batch', 'row', 'bytes', 'floor', 'median', 'over'), lines, left=1))
+    return ('On the CPU the floor is reading the bytes that one sample needs, as measured beside '
+            'the row; no call is in it.\n\n'
+            + table(('network', 'batch', 'row', 'bytes', 'floor', 'median', 'over'), lines))
 
 
-def floor(row, copy_gb_per_s):
-    """Microseconds; None where nobody knows."""
-    if not row.get('bytes'):
+def _floors_of_card(results):
+    ours = [row for row in results['rows'] if rows_of.is_ours(row) and rows_of.on_gpu(row)
+            and row['cache'] == 'warm']
+    if not ours:
         return None
-    if rows_of.on_gpu(row):
-        return row['bytes'] / (1e3 * copy_gb_per_s) if copy_gb_per_s else None
-    return row.get('floor_us')
+    ceilings = results['ceilings']
+    rates = floors.rates(ceilings)
+    if not rates:
+        return 'On the card there is no floor: the rate of a copy was not measured.'
+    text = (
+        'On the card the floor is the longer of two times:\n\n'
+        f'- **bytes**, at the rate of `copy`: of each job its input ({floors.JOB_BYTES}), the '
+        f'{floors.NAMED} rows of the first layer that it names and its outputs '
+        f"({floors.OUTPUT_BYTES}); once the numbers' rows and all weights behind the first layer. "
+        'With a dense input all rows once, in place of the named. Named rows count for every job, '
+        "although the card's cache holds many and is faster than its memory: of large batches "
+        'less may be possible.\n'
+        "- **operations**, at the rate of `matmul` in a layer's precision (INT4 and 2:4 multiply "
+        'as INT8, 2:4 half as often): two for each multiply-add behind the first layer, and with '
+        'a dense input in it.\n\n'
+        'Above each floor is the time and how many times the floor that is: the median between '
+        'two events on the device; of a kernel that stays, and in place, until the answer is there. A launch '
+        'takes microseconds, which are in no floor: a few jobs are far above theirs.')
+    if floors.bus_us(1, ceilings):
+        text += (' *Answered* is the median on the clock of the host; its floor is what the bus '
+                 'takes for the inputs or for the outputs, the longer of both.')
+    for hidden in rows_of.networks(ours):
+        text += (f'\n\n### {hidden}: CUDA over its floor\n\n'
+                 + over_floors([row for row in ours if row['hidden'] == hidden], rates, ceilings)
+                 + _not_timed(rates))
+    return text
+
+
+def _not_timed(rates):
+    """One line, or none."""
+    notes = []
+    if rates.nominal:
+        each = ', '.join(f'{rows_of.PRECISIONS[of]} {floors.NOMINAL[of]:g}x'
+                         for of in rates.nominal)
+        notes.append(f'nominal rates of the tensor cores over BF16, as no product was timed: '
+                     f'{each}')
+    if rates.unknown:
+        each = ', '.join(rows_of.PRECISIONS[of] for of in rates.unknown)
+        notes.append(f'no rate, so bytes alone: {each}')
+    return '\n\nOperations: ' + '; '.join(notes) + '.' if notes else ''
+
+
+def over_floors(rows, rates, ceilings):
+    """Of each technique a line of times and one of floors: gathered, then dense, then staying."""
+    columns = rows_of.batches(rows)
+    bus_us = floors.bus_us(columns[-1], ceilings)
+    lines = {}
+    for row in sorted(rows, key=lambda row: (row['backend'] == rows_of.PERSISTENT,
+                                             row['input'] == 'dense')):
+        lines.setdefault(rows_of.name(row), {})[row['batch']] = row
+    cells = []
+    for name, at in lines.items():
+        over, least = [name], ['floor']
+        for batch in columns:
+            over.append(NONE)
+            least.append(NONE)
+            if batch in at:
+                floor = floors.floor(at[batch], rates)
+                over[-1] = _over(at[batch].get('device_median_us') or at[batch]['median_us'],
+                                 floor.us)
+                least[-1] = f'{rows_of.time_text(floor.us)}, {floor.of}'
+        if bus_us:
+            answered = at.get(columns[-1])
+            over.append(_over(answered['median_us'], bus_us) if answered else NONE)
+            least.append(f'{rows_of.time_text(bus_us)}, bus' if answered else NONE)
+        cells += [over, least]
+    return table(['', *columns, *([f'{columns[-1]}, answered'] if bus_us else [])], cells)
+
+
+def _over(time_us, floor_us):
+    times = time_us / floor_us
+    return f'{rows_of.time_text(time_us)}, {times:.{0 if times >= 100 else 1}f}x'
 
 
 def _without_time(results):

@@ -10,7 +10,8 @@ HOW = {'eager': 'eager', 'reduce-overhead': 'compiled, CUDA graphs',
        'max-autotune-no-cudagraphs': 'compiled, tuned', 'cuda-graph': 'CUDA graph'}
 
 
-PERSISTENT = 'cuda-persistent'
+PERSISTENT, IN_PLACE = 'cuda-persistent', 'cuda-in-place'
+KINDS = {PERSISTENT: ['persistent'], IN_PLACE: ['in place']}
 
 
 def is_ours(row):
@@ -33,7 +34,7 @@ def name(row):
         if row['sparsity'] != 'none':
             parts.append(row['sparsity'] + (' skipped' if row['sparsity'] == 'rows' else ''))
         parts += ['dense'] if row['input'] == 'dense' else []
-        parts += ['persistent'] if row['backend'] == PERSISTENT else []
+        parts += KINDS.get(row['backend'], [])
         return ', '.join(parts)
     if row['backend'] != 'torch':
         return f"{row['technique']} {row['backend']} {precision(row)}"
@@ -66,7 +67,7 @@ def matching(rows, **wanted):
 
 
 def ours_on_gpu(rows):
-    """Each call a launch."""
+    """Each call a launch, of jobs in any memory."""
     return [row for row in rows if is_ours(row) and row['backend'] == 'cuda']
 
 

@@ -12,9 +12,10 @@ import gpu_figure
 import gpu_report
 import gpu_tests
 
-STEPS = ('build', 'tests', 'bench', 'peers', 'sanitizer')
+STEPS = ('build', 'tests', 'sanitizer', 'bench', 'peers')
 # The share of the time after which each step has to be over: what one leaves is the next one's.
-OVER_AT = {'tests': 0.12, 'bench': 0.40, 'peers': 0.74, 'sanitizer': 0.96}
+# Tests go at the same time as those under compute-sanitizer.
+OVER_AT = {'tests': 0.22, 'bench': 0.52, 'peers': 0.96}
 BUILD_S = 3600
 CARD_S = 20
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
@@ -35,18 +36,26 @@ class Session:
 
     def through(self):
         self.results['card'] = card()
-        steps = {'build': self._make, 'tests': self._tests, 'bench': self._bench,
-                 'peers': self._peers, 'sanitizer': self._sanitizer}
-        for name in STEPS:
-            if name in self._wish.skip or (name == 'build' and self._wish.build):
-                reason = 'as asked' if name in self._wish.skip else 'a build was given'
-                self._note(name, {'status': 'skipped', 'seconds': 0, 'reason': reason})
+        for names, do in ((('build',), self._make), (('tests', 'sanitizer'), self._checks),
+                          (('bench',), self._bench), (('peers',), self._peers)):
+            wanted = [name for name in names if self._is_wanted(name)]
+            if not wanted:
                 continue
-            say(f'{name} ...')
-            self._note(name, {'status': 'failed', 'seconds': 0, 'reason': 'stopped in it'})
-            self._note(name, steps[name]())
-            if name == 'build':  # which may take as long as it takes
+            say(f"{' and '.join(wanted)} ...")
+            for name in wanted:
+                self._note(name, {'status': 'failed', 'seconds': 0, 'reason': 'stopped in it'})
+            for name, step in zip(wanted, do(*wanted)):
+                self._note(name, step)
+            if 'build' in wanted:  # which may take as long as it takes
                 self._started_s = time.monotonic()
+
+    def _is_wanted(self, name):
+        given = name == 'build' and self._wish.build
+        if name in self._wish.skip or given:
+            reason = 'as asked' if name in self._wish.skip else 'a build was given'
+            self._note(name, {'status': 'skipped', 'seconds': 0, 'reason': reason})
+            return False
+        return True
 
     def stopped(self):
         for name in STEPS:
@@ -81,11 +90,11 @@ class Session:
         over_s = self._started_s + 60 * self._wish.minutes * OVER_AT[name]
         return max(0, over_s - time.monotonic())
 
-    def _make(self):
+    def _make(self, _):
         made = child.run(['make', '-C', ROOT, 'build'], BUILD_S)
         if made.status != 'ok':
             print(child.tail(made.out + made.errors), file=sys.stderr)
-        return made.record()
+        return [made.record()]
 
     def _program(self, name):
         return os.path.join(self._build, 'bin', name)
@@ -99,27 +108,25 @@ class Session:
             environment['LD_LIBRARY_PATH'] = carried + (f':{before}' if before else '')
         return environment
 
-    def _tests(self):
-        found = gpu_tests.run(self._program('cuda_device_test'), self._left_s('tests'),
-                              self._environment())
-        self.results['tests'] = found
-        return {key: found[key] for key in ('status', 'seconds', 'reason') if key in found}
+    def _checks(self, *names):
+        wanted = {'tests': f'-{gpu_tests.ELSEWHERE}' if 'tests' in names else None,
+                  'sanitizer': (self._wish.sanitizer_filter or gpu_tests.SMALL
+                                if 'sanitizer' in names else None)}
+        found = gpu_tests.check(self._program('cuda_device_test'), self._build, wanted,
+                                self._left_s('tests'), self._environment())
+        self.results['tests'] = found.get('tests')
+        self.results['sanitizer'] = found['tools']
+        return [{key: found[name][key] for key in ('status', 'seconds', 'reason')
+                 if key in found[name]} for name in names]
 
-    def _sanitizer(self):
-        wanted = self._wish.sanitizer_filter or gpu_tests.short_ones(
-            self.results['tests'], self._wish.sanitizer_seconds)
-        return gpu_tests.sanitize(self._program('cuda_device_test'), self._build, wanted,
-                                  lambda: self._left_s('sanitizer'), self._environment(),
-                                  self.results['sanitizer'])
-
-    def _bench(self):
+    def _bench(self, _):
         bench = gpu_bench.Bench(self._program('auspex'), lambda: self._left_s('bench'),
                                 self._environment(), self.results)
-        return bench.run()
+        return [bench.run()]
 
-    def _peers(self):
-        return gpu_bench.peers(self._wish.python, self._wish.peers,
-                               lambda: self._left_s('peers'), self.results)
+    def _peers(self, _):
+        return [gpu_bench.peers(self._wish.python, self._wish.peers,
+                                lambda: self._left_s('peers'), self.results)]
 
 
 def say(text):

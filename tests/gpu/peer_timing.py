@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times each technique: first held against the reference, then warmed up, then trial by trial."""
+import functools
 import gc
 import json
 import platform
@@ -21,6 +22,12 @@ ROW_S, FIRST_ROW_S = 0.15, 2.0  # of a row's trials; of those at batch 1
 FEWEST_TRIALS = 10
 DEVICE_SHARE = 5            # of the trials one in so many is timed on the device once more
 CEILINGS_S = 20
+CEILING_CALLS = 10          # a few ms each, behind the warm-up
+BUS_BYTES = 64 << 20
+# Precision: type and side on a GPU; FP32, which has no tensor cores, is slow enough at half of it.
+PRODUCTS = {'bf16': (torch.bfloat16, 8192), 'fp16': (torch.float16, 8192),
+            'int8': (torch.int8, 8192), 'tf32': (torch.float32, 8192),
+            'fp32': (torch.float32, 4096)}
 CHECKED_MOST = 64           # samples of a batch that are held against the reference
 LOST = 3                    # exit code
 
@@ -293,21 +300,59 @@ def machine(gpu):
 
 
 def ceilings(device):
-    """What the card does at best: bytes read and written by a copy, and a product in BF16."""
+    """What the machine does at best, a record each; one that fails tells its error."""
     gpu = device == 'cuda'
-    size = 1 << 30 if gpu else 1 << 20
+    works = {'copy': lambda: copied(device)}
+    for precision, (dtype, side) in PRODUCTS.items():
+        works[f'matmul_{precision}'] = functools.partial(multiplied, precision, dtype,
+                                                         side if gpu else 64, device)
+    if gpu:
+        works['to_card'] = lambda: crossed('cpu', device)
+        works['from_card'] = lambda: crossed(device, 'cpu')
+    for name, work in works.items():
+        try:
+            record = work()
+        except Exception as error:  # each version and card lacks another kernel
+            record = {'error': brief(error)}
+        yield {'name': name, **record}
+
+
+def copied(device):
+    """On the device: bytes read and bytes written."""
+    size = 1 << 30 if device == 'cuda' else 1 << 20
     source = torch.ones(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     seconds = median_s(lambda: target.copy_(source), device)
-    yield {'name': 'copy', 'bytes': size, 'gb_per_s': round(2e-9 * size / seconds, 1)}
-    side = 8192 if gpu else 64
-    one, other = (torch.randn(side, side, device=device).to(torch.bfloat16) for _ in range(2))
-    seconds = median_s(lambda: torch.mm(one, other), device)
-    yield {'name': 'matmul_bf16', 'side': side,
-           'tflop_per_s': round(2e-12 * side ** 3 / seconds, 3)}
+    return {'bytes': size, 'gb_per_s': round(2e-9 * size / seconds, 1)}
 
 
-def median_s(call, device, calls=30):
+def crossed(source, target):
+    """Between pinned memory of the host and the card: bytes of one way."""
+    one, other = (torch.ones(BUS_BYTES, dtype=torch.uint8, device=device,
+                             pin_memory=device == 'cpu') for device in (source, target))
+    seconds = median_s(lambda: other.copy_(one, non_blocking=True), 'cuda')
+    return {'bytes': BUS_BYTES, 'gb_per_s': round(1e-9 * BUS_BYTES / seconds, 1)}
+
+
+def multiplied(precision, dtype, side, device):
+    """Two square matrices: 2 side^3 operations, integer ones where the type is."""
+    if dtype == torch.int8:  # the second one column by column, as the tensor cores want it
+        one, other = (torch.randint(-127, 128, (side, side), dtype=dtype, device=device)
+                      for _ in range(2))
+        call = functools.partial(torch._int_mm, one, other.t())
+    else:
+        one, other = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+        call = functools.partial(torch.mm, one, other)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('high' if precision == 'tf32' else 'highest')
+    try:
+        seconds = median_s(call, device)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    return {'side': side, 'tflop_per_s': float(f'{2e-12 * side ** 3 / seconds:.5g}')}
+
+
+def median_s(call, device, calls=CEILING_CALLS):
     """The median of some calls: on the device's clock, or without one on the host's."""
     turn = Turns(call, [()], device)
     turn.warm_up()

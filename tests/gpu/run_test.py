@@ -21,9 +21,11 @@ import xml.etree.ElementTree
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import child
 import energy
 import gpu_bench
 import gpu_figure
+import gpu_floor
 import gpu_report
 import gpu_rows
 import gpu_tests
@@ -152,9 +154,10 @@ class Program(unittest.TestCase):
                          {'cuda', 'cuda-persistent', 'vnni', 'avx2'})
         self.assertEqual({row.get('device_median_us') for row in results['rows']}, {1.5, None})
         self.assertEqual(set(results['power_w']), {'idle', 'launches', 'persistent'})
-        for tool in gpu_tests.TOOLS:  # the short tests alone
-            self.assertEqual(results['sanitizer'][tool]['filter'], 'Cuda.First:Cuda.Other')
+        for tool in gpu_tests.TOOLS:
+            self.assertEqual(results['sanitizer'][tool]['filter'], gpu_tests.SMALL)
         self.assertIn('3 passed, 0 failed', self.report)
+        self.assertIn('no floor: the rate of a copy was not measured', self.report)
 
     def test_a_program_that_hangs_costs_itself_alone(self):
         self.place('build/bin/cuda_device_test', HANGS)
@@ -203,7 +206,7 @@ class Program(unittest.TestCase):
         self.assertEqual(self.statuses(results)['peers'], 'ok')
         self.assertEqual(sum(row['backend'] == 'torch' and row['precision'] == 'fp32'
                              for row in results['rows']), 2)
-        self.assertEqual(set(results['ceilings']), {'copy', 'matmul_bf16'})
+        self.assertEqual(gpu_floor.rates(results['ceilings'])[2:], ([], []))  # all were timed
         self.assertIn('PyTorch FP32 EmbeddingBag, eager', self.report)
 
     def test_being_stopped_leaves_a_report_and_no_process(self):
@@ -236,8 +239,9 @@ class Choices(unittest.TestCase):
                 unittest.mock.patch.dict(os.environ, {'PATH': folder}), \
                 unittest.mock.patch.object(gpu_tests, 'PLACES', (folder + '/cuda*/bin',)):
             self.assertIsNone(gpu_tests.sanitizer_of(folder))
-            self.assertEqual(gpu_tests.sanitize('no', folder, '*', lambda: 9, {}, {})['status'],
-                             'skipped')
+            found = gpu_tests.check('no', folder, {'tests': '*', 'sanitizer': '*'}, 9, {})
+            self.assertEqual(found['sanitizer']['status'], 'skipped')
+            self.assertEqual(found['tests']['status'], 'missing')
             for version in ('12.1', '12.8'):
                 path = os.path.join(folder, f'cuda-{version}', 'bin', 'compute-sanitizer')
                 os.makedirs(os.path.dirname(path))
@@ -245,14 +249,12 @@ class Choices(unittest.TestCase):
                     os.chmod(path, 0o755)
             self.assertEqual(gpu_tests.sanitizer_of(folder), path)
 
-    def test_short_tests(self):
-        times = {'a': 0.5, 'b': 3, 'c': 0.4}
-        self.assertEqual(gpu_tests.short_ones({'seconds_of': times}, 1), 'c:a')
-        self.assertEqual(gpu_tests.short_ones({'seconds_of': times}, 0.1), 'c')
-        times['CudaResident.A'] = 0.1
-        self.assertEqual(gpu_tests.short_ones({'seconds_of': times}, 1), 'c:a')
-        for nothing in (None, {}, {'seconds_of': {}}):
-            self.assertEqual(gpu_tests.short_ones(nothing, 1), '*')
+    def test_programs_at_the_same_time(self):
+        shell = [['sh', '-c', text] for text in ('sleep 0.3; echo one', 'exit 3', 'sleep 60')]
+        ended = child.run_together([*shell, ['/nowhere']], 1)
+        self.assertEqual([one.status for one in ended], ['ok', 'failed', 'timeout', 'missing'])
+        self.assertEqual(ended[0].out, 'one\n')
+        self.assertEqual([one.reason for one in ended[1:3]], ['exit code 3', 'ended after 1 s'])
 
     def test_fastest_backends_of_the_cpu(self):
         def row(precision, backend, batch, median_us, sparsity='none'):
@@ -266,6 +268,39 @@ class Choices(unittest.TestCase):
                          ['int8-vnni', 'int8-2:4-vnni', 'int4-avx2', 'bf16-avx512'])
         self.assertEqual(gpu_bench.chosen(rows + [row('int8', 'cuda', 1, 9)])[0], 'cuda')
         self.assertEqual(gpu_bench.chosen([]), [])
+
+
+class Floors(unittest.TestCase):
+    """By hand, of 512-256-128: layers of 19809 x 512, 131072, 32768 and 1280 weights."""
+    def floor(self, batch, precision, sparsity='none', given='gather', **tflop_per_s):
+        row = {'precision': precision, 'sparsity': sparsity, 'input': given, 'batch': batch,
+               'hidden': '512-256-128'}
+        ceilings = {f'matmul_{of}': {'tflop_per_s': rate} for of, rate in tflop_per_s.items()}
+        floor = gpu_floor.floor(row, gpu_floor.rates({'copy': {'gb_per_s': 4000}, **ceilings}))
+        return gpu_floor.bytes_of(row), round(floor.us, 6), floor.of
+
+    def test_by_hand(self):
+        # 16384 x 14 x 512, numbers 6 x 512 x 2, 131072 + 32768, 1280 x 2, 16384 x 124
+        self.assertEqual(self.floor(16384, 'int8', bf16=800), (119644672, 29.911168, 'bytes'))
+        # 8 x 14 x 512, 6144, 163840 x 5/8, 2560, 8 x 124
+        self.assertEqual(self.floor(8, 'int8', '2:4', bf16=800), (169440, 0.04236, 'bytes'))
+        # 8 x 14 x 512 x 4, 6 x 512 x 4, 165120 x 4, 992
+        self.assertEqual(self.floor(8, 'fp32', bf16=800), (903136, 0.225784, 'bytes alone'))
+        # 2 x 16384 x 163840 at 20 T/s or, where none was timed, 10; 2 x 16384 x 1280 at 5
+        self.assertEqual(self.floor(16384, 'int4', bf16=5, int8=20)[1], 276.824064)
+        self.assertEqual(self.floor(16384, 'int4', bf16=5), (119562752, 545.25952, 'operations'))
+        self.assertEqual(self.floor(16384, 'int8', '2:4', bf16=5)[1], 276.824064)  # half of them
+        # 19803 x 512 x 2, 6144, 165120 x 2, 16384 x 124; 2 x 16384 x 10307328
+        dense = self.floor(16384, 'bf16', given='dense', bf16=800)
+        self.assertEqual(dense, (22646272, 422.188155, 'operations'))
+
+    @unittest.skipUnless(TORCH, 'PyTorch is not installed for this Python')
+    def test_a_ceiling_that_fails_tells_why(self):
+        import peer_timing
+        with unittest.mock.patch('torch._int_mm', side_effect=RuntimeError('no such kernel')):
+            told = {one.pop('name'): one for one in peer_timing.ceilings('cpu')}
+        self.assertEqual(told['matmul_int8'], {'error': 'RuntimeError: no such kernel'})
+        self.assertIn('tflop_per_s', told['matmul_tf32'])
 
 
 class Output(unittest.TestCase):
@@ -315,12 +350,19 @@ class Output(unittest.TestCase):
                     if "paper's" in line and 'CUDA, fastest' in line)
         self.assertEqual(line.split('|')[3].strip(), f'{theirs / ours:.3g}')
 
-    def test_floors(self):
-        row = {'backend': 'cuda', 'bytes': 4000, 'floor_us': 5}
-        self.assertEqual(gpu_report.floor(row, 2000), 0.002)
-        self.assertIsNone(gpu_report.floor(row, None))
-        self.assertEqual(gpu_report.floor({**row, 'backend': 'vnni'}, 2000), 5)
-        self.assertIsNone(gpu_report.floor({'backend': 'vnni'}, 2000))
+    def test_floors_are_told(self):
+        ceilings = {'copy': {'gb_per_s': 4000}, 'matmul_bf16': {'tflop_per_s': 800}}
+        results = {**self.results, 'ceilings': ceilings}
+        for row in gpu_rows.matching(results['rows'], backend=['cuda']):
+            row.update(median_us=600, device_median_us=59.822336)
+        of_cpu, of_card = gpu_report.report(results).split('On the card')
+        self.assertIn('| 1 | Auspex CPU vnni INT8 | 179712 | 2.71 µs |', of_cpu)
+        self.assertNotIn('CUDA', of_cpu.split('## Time over')[1])
+        self.assertRegex(of_card, r'INT8 \|.* 59.8 µs, 2.0x \|\n\| floor \|.* 29.9 µs, bytes \|')
+        self.assertIn('INT8 2x, FP16 1x, TF32 0.5x; no rate, so bytes alone: FP32.', of_card)
+        ceilings.update(to_card={'gb_per_s': 50}, from_card={'gb_per_s': 10})
+        text = gpu_report.report(results)  # 40 bytes at 10 GB/s take longer than 84 at 50
+        self.assertRegex(text, r'INT8 \|.* 600 µs, 9.2x \|\n\| floor \|.* 65.5 µs, bus \|')
 
     def test_no_label_is_on_another(self):
         root = xml.etree.ElementTree.fromstring(gpu_figure.figure(self.results))

@@ -12,6 +12,7 @@ namespace {
 using testing::HasSubstr;
 
 using CudaDense = Cuda;
+using CudaDenseAtSize = CudaAtSize;
 // Has a part of the inputs for each of a job's rows, or a step for each part.
 using CudaDenseOfManyProcessors =
     OtherCard<[](emulated::Settings& card) { card.processors = 132; }>;
@@ -34,15 +35,9 @@ void expect_agreement(const std::vector<Hidden>& shapes, const std::vector<size_
       for (const size_t count : counts) {
         const auto jobs = random_jobs(*model, count, static_cast<uint32_t>(count));
         const std::vector<float> outputs = outputs_of(*network, jobs);
-        std::vector<EncodedJob> some;
-        std::vector<float> those;
-        for (const size_t place : looked_at(count)) {
-          some.push_back(jobs[place]);
-          const auto first = outputs.begin() + static_cast<std::ptrdiff_t>(place * kOutputCount);
-          those.insert(those.end(), first, first + kOutputCount);
-        }
         if (count == 0) continue;
-        EXPECT_LT(error_over_sd(those, outputs_of(*reference, some)), technique.tolerance)
+        const auto truth = outputs_of(*reference, some_of(jobs));
+        EXPECT_LT(error_over_sd(some_of(outputs, count), truth), technique.tolerance)
             << technique.name << ", hidden " << hidden[0] << ", " << count << " jobs";
       }
     }
@@ -54,7 +49,9 @@ void expect_agreement(const std::vector<Hidden>& shapes, const std::vector<size_
 TEST_F(CudaDense, AgreesWithTheReference) {
   expect_agreement({{64, 32}}, {0, 1, 2, 15, 16, 17, 64, 65}, kValues);
   expect_agreement({{31}, {161, 40, 17}}, {1, 17, 65}, 12);
-  if (emulated::settings()) return;
+}
+
+TEST_F(CudaDenseAtSize, AgreesWithTheReference) {
   expect_agreement({{512, 256, 128}}, {1, 16, 17, 64, 1023, 4096, 16384, 16385}, 1414);
   expect_agreement({{2048, 1024, 512}, {1000, 70}}, {1, 16, 17, 64, 1023, 20001}, kValues);
 }

@@ -19,18 +19,8 @@ using CudaWithoutClusters = OtherCard<[](emulated::Settings& card) { card.peers 
 using CudaOfLittleMemory =
     OtherCard<[](emulated::Settings& card) { card.shared_bytes = 24 << 10; }>;
 
-// A network of its own size for every edge: multiples of what is padded, one less, one more, and
-// shapes that leave whole warps without work. Jobs: none, one, the most that clusters take, tiles
-// and their neighbours.
-TEST_F(Cuda, AgreesWithTheReference) {
-  const bool real = !emulated::settings();
-  std::vector<Hidden> shapes = {{64, 32}, {65, 33, 31}, {40}, {1}, {130, 96, 17}};
-  std::vector<size_t> counts = {0, 1, 2, 16, 17, 33};
-  if (real) {
-    shapes.insert(shapes.end(), {{512, 256, 128}, {1024, 512, 256}, {2048, 1024, 512}, {777, 333}});
-    counts.insert(counts.end(),
-                  {7, 8, 9, 15, 63, 64, 65, 127, 1055, 1057, 4095, 4097, 16384, 20001});
-  }
+// The first's answers for some of the jobs, and the truth about them.
+void expect_agreement(const std::vector<Hidden>& shapes, const std::vector<size_t>& counts) {
   for (const Hidden& hidden : shapes) {
     for (const bool pairs : {false, true}) {
       const ModelContent content = fixtures::random_model(hidden, kValues, 3);
@@ -43,24 +33,33 @@ TEST_F(Cuda, AgreesWithTheReference) {
       }
       for (const size_t count : counts) {
         const auto jobs = random_jobs(*model, count, static_cast<uint32_t>(count));
-        std::vector<EncodedJob> some;
-        for (const size_t place : looked_at(count)) some.push_back(jobs[place]);
-        const std::vector<float> truth = outputs_of(*reference, some);
+        const std::vector<float> truth = outputs_of(*reference, some_of(jobs));
         for (const auto& [name, network] : networks) {
           const std::vector<float> outputs = outputs_of(*network, jobs);
-          std::vector<float> those;
-          for (const size_t place : looked_at(count)) {
-            const auto first = outputs.begin() + static_cast<std::ptrdiff_t>(place * kOutputCount);
-            those.insert(those.end(), first, first + kOutputCount);
-          }
           if (count == 0) continue;
-          EXPECT_LT(error_over_sd(those, truth), tolerance_of(name))
+          EXPECT_LT(error_over_sd(some_of(outputs, count), truth), tolerance_of(name))
               << name << ", hidden " << hidden[0] << ", " << count << " jobs";
         }
       }
       EXPECT_EQ(cuda_state().fault, "");
     }
   }
+}
+
+// A network of its own size for every edge: multiples of what is padded, one less, one more, and
+// shapes that leave whole warps without work. Jobs: none, one, the most that clusters take, tiles
+// and their neighbours.
+const std::vector<Hidden> kEdges = {{64, 32}, {65, 33, 31}, {40}, {1}, {130, 96, 17}};
+
+TEST_F(Cuda, AgreesWithTheReference) {
+  expect_agreement(kEdges, {0, 1, 2, 16, 17, 33});
+}
+
+TEST_F(CudaAtSize, AgreesWithTheReference) {
+  const std::vector<size_t> counts = {1,  2,  7,   8,    9,    15,   16,   17,    31,    32,   33,
+                                      63, 64, 65, 127, 1055, 1057, 4095, 4097, 16384, 20001};
+  expect_agreement(kEdges, counts);
+  expect_agreement({{512, 256, 128}, {1024, 512, 256}, {2048, 1024, 512}, {777, 333}}, counts);
 }
 
 // A card of one multiprocessor takes large tiles for few jobs.
@@ -95,6 +94,37 @@ TEST_F(Cuda, ATileIsItsSamples) {
     }
     EXPECT_LT(error_over_sd(many, singles), std::min(technique.tolerance, .015)) << technique.name;
   }
+}
+
+// Jobs and outputs that lie where the card reads and writes them, and such as only begin there.
+TEST_F(Cuda, InARoomNothingIsCopied) {
+  const auto model = *ModelFile::of(fixtures::random_model({64, 32}, kValues, 3));
+  const auto network = loaded(model, "int8-cuda");
+  const auto jobs = random_jobs(*model, 40);
+  const std::vector<float> truth = outputs_of(*network, jobs);
+  const size_t jobs_bytes = jobs.size() * sizeof(EncodedJob);
+  const size_t outputs_bytes = truth.size() * sizeof(float);
+  const auto room = cuda_room(jobs_bytes + outputs_bytes);
+  ASSERT_TRUE(room.ok()) << room.error().message;
+  auto* const there = static_cast<EncodedJob*>(room->get());
+  auto* const outputs = reinterpret_cast<float*>(there + jobs.size());
+  EXPECT_THAT(std::vector<float>(outputs, outputs + truth.size()), testing::Each(0.0F));
+  std::ranges::copy(jobs, there);
+  network->predict({there, jobs.size()}, outputs);
+  EXPECT_EQ(std::vector<float>(outputs, outputs + truth.size()), truth);
+  // Some from the middle on.
+  std::fill_n(outputs, truth.size(), 0.0F);
+  network->predict({there + 10, 20}, outputs + 10 * kOutputCount);
+  for (size_t i = 0; i < truth.size(); ++i) {
+    const bool asked = i >= 10 * kOutputCount && i < 30 * kOutputCount;
+    EXPECT_EQ(outputs[i], asked ? truth[i] : 0) << i;
+  }
+  // Only one of the two.
+  std::vector<float> elsewhere(truth.size());
+  network->predict({there, jobs.size()}, elsewhere.data());
+  EXPECT_EQ(elsewhere, truth);
+  network->predict(jobs, outputs);
+  EXPECT_EQ(std::vector<float>(outputs, outputs + truth.size()), truth);
 }
 
 TEST_F(CudaWithoutClusters, ABlockAloneComputesTheSame) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -48,12 +49,36 @@ inline std::vector<float> outputs_of(const Network& network, const std::vector<E
 inline std::shared_ptr<const Network> loaded(const std::shared_ptr<const ModelFile>& model,
                                              const Plan& plan) {
   auto network = load_network(model, plan);
-  EXPECT_TRUE(network.ok()) << network.error().message;
+  if (!network) throw std::runtime_error(network.error().message);  // the test fails, and others go on
   return *network;
 }
 inline std::shared_ptr<const Network> loaded(const std::shared_ptr<const ModelFile>& model,
                                              const std::string& backend) {
   return loaded(model, Plan{backend});
+}
+
+// Of many jobs some, the last ones among them: the reference takes its time.
+inline std::vector<size_t> looked_at(size_t count) {
+  std::vector<size_t> places;
+  const size_t step = std::max<size_t>(1, count / 100);
+  for (size_t i = 0; i < count; ++i) {
+    if (i % step == 0 || i + 10 >= count) places.push_back(i);
+  }
+  return places;
+}
+inline std::vector<EncodedJob> some_of(const std::vector<EncodedJob>& jobs) {
+  std::vector<EncodedJob> some;
+  for (const size_t place : looked_at(jobs.size())) some.push_back(jobs[place]);
+  return some;
+}
+// outputs: of `count` jobs.
+inline std::vector<float> some_of(const std::vector<float>& outputs, size_t count) {
+  std::vector<float> some;
+  for (const size_t place : looked_at(count)) {
+    const auto first = outputs.begin() + static_cast<std::ptrdiff_t>(place * kOutputCount);
+    some.insert(some.end(), first, first + kOutputCount);
+  }
+  return some;
 }
 
 // Root mean square of the error over the outputs' standard deviation.
@@ -86,13 +111,23 @@ class Cuda : public testing::Test {
   void SetUp() override {
     ASSERT_EQ(cuda_state().fault, "") << "of a test before this one";
     if (!cuda_backends().empty()) return;
-    // Where there is a driver, real or emulated, the module has to work.
+    // Where there is a driver, real or emulated, the module has to work; where ctest has put an
+    // emulated one in reach, it is there.
     const std::string absence = cuda_state().absence;
-    ASSERT_TRUE(absence.starts_with("no driver: ")) << absence;
+    ASSERT_TRUE(absence.starts_with("no driver: ") && !emulated::promised()) << absence;
     GTEST_SKIP() << absence;
   }
   // The CPU answers where the card fails, and as exactly.
   void TearDown() override { EXPECT_EQ(cuda_state().fault, ""); }
+};
+
+// Sizes for which an emulated card is too slow.
+class CudaAtSize : public Cuda {
+ protected:
+  void SetUp() override {
+    if (emulated::settings()) GTEST_SKIP() << "the card is an emulated one";
+    Cuda::SetUp();
+  }
 };
 
 // A card says what it has when it is opened. A real one has what it has.
@@ -101,19 +136,10 @@ class OtherCard : public Cuda {
  protected:
   void SetUp() override {
     emulated::Settings* const settings = emulated::settings();
+    ASSERT_TRUE(settings || !emulated::promised());
     if (!settings) GTEST_SKIP() << "the card is a real one, or none";
     kChange(*settings);
     Cuda::SetUp();
   }
 };
-// Of many jobs some, the last ones among them: the reference takes its time.
-inline std::vector<size_t> looked_at(size_t count) {
-  std::vector<size_t> places;
-  const size_t step = std::max<size_t>(1, count / 100);
-  for (size_t i = 0; i < count; ++i) {
-    if (i % step == 0 || i + 10 >= count) places.push_back(i);
-  }
-  return places;
-}
-
 }  // namespace auspex

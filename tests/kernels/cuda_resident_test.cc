@@ -17,6 +17,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 using CudaResident = Cuda;
+using CudaResidentAtSize = CudaAtSize;
 using CudaResidentOfOneBlock = OtherCard<[](emulated::Settings& card) { card.peers = 1; }>;
 using CudaResidentOfLittleMemory =
     OtherCard<[](emulated::Settings& card) { card.shared_bytes = 24 << 10; }>;
@@ -56,9 +57,10 @@ void expect_answers_of_launches(const std::vector<Hidden>& shapes, size_t count)
 }
 
 TEST_F(CudaResident, AnswersAsLaunchesDo) {
-  expect_answers_of_launches({{64, 32}, {130, 17}}, 4);
-  if (emulated::settings()) return;
-  expect_answers_of_launches({{512, 256, 128}, {1024, 512, 256}, {2048, 1024}, {1}}, 1000);
+  expect_answers_of_launches({{64, 32}, {130, 17}, {40}}, 4);
+}
+TEST_F(CudaResidentAtSize, AnswersAsLaunchesDo) {
+  expect_answers_of_launches({{512, 256, 128}, {1024, 512, 256}, {2048, 1024}, {1}}, 200);
 }
 TEST_F(CudaResidentOfOneBlock, AnswersAsLaunchesDo) {
   expect_answers_of_launches({{70, 40}}, 3);
