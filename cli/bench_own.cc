@@ -227,8 +227,8 @@ class Maker {
     return Done{};
   }
 
-  // On a GPU: as a request is answered, the card's share of that, and what it takes where nothing is
-  // copied; of a kernel that stays the first alone.
+  // On a GPU: as a request is answered, the card's share of that, and what it takes where nothing
+  // is copied; of a kernel that stays the first alone.
   Status add_cuda(const std::string& backend, bool dense) {
     const Result<NetworkHandle> network = load_network(model_, Plan{backend, true, dense});
     if (!network) return network.error();

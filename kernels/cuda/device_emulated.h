@@ -21,10 +21,18 @@ void sync_threads();
 void arrive_peers();
 void wait_peers();
 void* peer_address(void* shared, uint32_t peer);
+// What is sent is late: shared memory holds it when the gate opens.
+void make_gate(uint64_t* gate);
+void announce(uint64_t* gate, uint32_t bytes);
+void send_word(void* to, uint32_t word, void* gate);
 template <class T>
-void put(T* shared, uint32_t peer, uint32_t index, T value) {
-  static_cast<T*>(peer_address(shared, peer))[index] = value;
+void send(T* shared, uint32_t peer, uint32_t index, T value, uint64_t* gate) {
+  static_assert(sizeof(T) == 4);
+  uint32_t word;
+  memcpy(&word, &value, 4);
+  send_word(static_cast<T*>(peer_address(shared, peer)) + index, word, peer_address(gate, peer));
 }
+void pass(uint64_t* gate, uint32_t turn);
 
 float shuffle_xor(float value, uint32_t mask);
 

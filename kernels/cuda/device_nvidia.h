@@ -30,33 +30,95 @@ AUSPEX_DEVICE void sync_threads() {
   __syncthreads();
 }
 
+// Before CUDA 12.1 there are no gates, see below.
+#define AUSPEX_GATES \
+  (__CUDA_ARCH__ >= 900 && __CUDACC_VER_MAJOR__ * 10 + __CUDACC_VER_MINOR__ >= 121)
+
 // Blocks of a cluster wait for each other, and write into each other's shared memory. Before
 // compute capability 9.0 a block is alone.
 #if __CUDA_ARCH__ >= 900
 AUSPEX_DEVICE void arrive_peers() {
+#if AUSPEX_GATES  // which tell what was written
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+#else
   asm volatile("barrier.cluster.arrive.aligned;" ::: "memory");
+#endif
 }
 AUSPEX_DEVICE void wait_peers() {
   asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
 }
 template <class T>
-AUSPEX_DEVICE void put(T* shared, uint32_t peer, uint32_t index, T value) {
-  static_assert(sizeof(T) == 4);
-  uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(shared + index));
+AUSPEX_DEVICE uint32_t peer_address(const T* shared, uint32_t peer) {
+  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
   uint32_t there;
   asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(address), "r"(peer));
-  uint32_t bits;
-  memcpy(&bits, &value, 4);
-  asm volatile("st.shared::cluster.u32 [%0], %1;" ::"r"(there), "r"(bits) : "memory");
+  return there;
 }
 #else
 AUSPEX_DEVICE void arrive_peers() {}
 AUSPEX_DEVICE void wait_peers() {
   __syncthreads();
 }
+#endif
+
+// A gate of a block opens when as many bytes were sent through it as were announced; then they are
+// there. A barrier of the cluster would wait for the card's memory, too, and forget what is cached
+// of it; where there are no gates it has to do.
+#if AUSPEX_GATES
+AUSPEX_DEVICE uint32_t gate_address(const uint64_t* gate) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(gate));
+}
+// One thread; peers may send when they have waited for its block.
+AUSPEX_DEVICE void make_gate(uint64_t* gate) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(gate_address(gate)) : "memory");
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+// One thread, for each time it opens; others may have sent already.
+AUSPEX_DEVICE void announce(uint64_t* gate, uint32_t bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(gate_address(gate)),
+               "r"(bytes)
+               : "memory");
+}
 template <class T>
-AUSPEX_DEVICE void put(T* shared, uint32_t, uint32_t index, T value) {
+AUSPEX_DEVICE void send(T* shared, uint32_t peer, uint32_t index, T value, uint64_t* gate) {
+  static_assert(sizeof(T) == 4);
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.u32 [%0], %1, [%2];" ::"r"(
+                   peer_address(shared + index, peer)),
+               "r"(bits), "r"(peer_address(gate, peer))
+               : "memory");
+}
+// Each thread, in the turns of its openings.
+AUSPEX_DEVICE void pass(uint64_t* gate, uint32_t turn) {
+  uint32_t open = 0;
+  while (!open) {
+    asm volatile(
+        "{ .reg .pred open; mbarrier.try_wait.parity.shared::cta.b64 open, [%1], %2; "
+        "selp.u32 %0, 1, 0, open; }"
+        : "=r"(open)
+        : "r"(gate_address(gate)), "r"(turn & 1)
+        : "memory");
+  }
+}
+#else
+AUSPEX_DEVICE void make_gate(uint64_t*) {}
+AUSPEX_DEVICE void announce(uint64_t*, uint32_t) {}
+template <class T>
+AUSPEX_DEVICE void send(T* shared, uint32_t peer, uint32_t index, T value, uint64_t*) {
+#if __CUDA_ARCH__ >= 900
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  asm volatile("st.shared::cluster.u32 [%0], %1;" ::"r"(peer_address(shared + index, peer)),
+               "r"(bits)
+               : "memory");
+#else
   shared[index] = value;
+#endif
+}
+AUSPEX_DEVICE void pass(uint64_t*, uint32_t) {
+  arrive_peers();
+  wait_peers();
 }
 #endif
 

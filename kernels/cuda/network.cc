@@ -73,6 +73,9 @@ const char* Network::place_input(const AbiLayer& layer, uint32_t number_rows, bo
   input.width = packed.columns;
   if (input.width > kInputMost) return "a first layer wider than 2048";
   single_.widest = input.width;
+  single_.eights = input.width / card_.peers / 8;
+  single_.groups = kThreads / single_.eights;
+  single_.per_eight = (65536 + single_.eights - 1) / single_.eights;
   const void *scale, *bias;
   for (const char* error : {memory_.send(packed.numbers, &input.numbers),
                             memory_.send(packed.scale, &scale), memory_.send(packed.bias, &bias)}) {

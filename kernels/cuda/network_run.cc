@@ -104,8 +104,7 @@ const char* Network::run_tiles(Lane& lane, const Job* jobs, size_t count, float*
 }
 
 // jobs, outputs: as the card sees them. In parts, so that it computes while others' jobs come.
-const char* Network::run_in_place(Lane& lane, const Job* jobs, size_t count,
-                                  float* outputs) const {
+const char* Network::run_in_place(Lane& lane, const Job* jobs, size_t count, float* outputs) const {
   const Parts parts(count);
   const uint32_t tile = tile_for(count);
   for (size_t part = 0; part < parts.count; ++part) {

@@ -73,20 +73,23 @@ struct ColumnLayer {
 inline constexpr uint32_t kMostPeers = 8;                // blocks of a cluster, on every card
 inline constexpr uint32_t kColumnStep = kMostPeers * 4;  // a warp takes four columns at a time
 
-// Weights in a chunk of 16 bytes.
-AUSPEX_CONSTEXPR uint32_t chunk_inputs(Format format) {
+// Weights in a chunk of 16 bytes, as a power of two.
+AUSPEX_CONSTEXPR uint32_t chunk_shift(Format format) {
   switch (format) {
     case Format::kBf16:
     case Format::kFp16:
-      return 8;
+      return 3;
     case Format::kInt8:
-      return 16;
+      return 4;
     case Format::kInt4:
     case Format::kPairs:  // two of four, and where they are
-      return 32;
+      return 5;
     default:
-      return 4;
+      return 2;
   }
+}
+AUSPEX_CONSTEXPR uint32_t chunk_inputs(Format format) {
+  return 1U << chunk_shift(format);
 }
 
 // A layer for many samples: products of matrices, weights from the left, on tensor cores but for
@@ -128,16 +131,23 @@ struct SingleNetwork {
   float* output = nullptr;   // Shape: [jobs][outputs]; the host reads it, too
   uint32_t widest = 0;       // of all layers' inputs and columns, a multiple of 32
   uint32_t own_columns = 0;  // of all layers together, a block's
-  bool staged = false;       // the weights are copied to shared memory first
+  // Of the first layer a block adds up a share of the columns: its threads are groups of so many,
+  // each of which takes some of the rows, and each thread eight columns.
+  uint32_t eights = 0, groups = 0;
+  uint32_t per_eight = 0;  // 65536 over eights, upwards: a thread's group without a division
+  bool staged = false;     // the weights are copied to shared memory first
 };
 template <uint32_t kJobs>
 struct SingleParams : SingleNetwork {
   Job jobs[kJobs];
 };
+// Values that blocks tell each other: the first layer's, then those of each but the last.
+inline constexpr uint32_t kMostGates = kMostLayers;
 // In shared memory, before the weights: two inputs, sums of groups of threads, scales and biases of
-// the block's columns, a flag.
+// the block's columns, gates.
 AUSPEX_CONSTEXPR size_t single_bytes(uint32_t widest, uint32_t own_columns) {
-  return (size_t{2} * widest + kThreads * 8 + size_t{2} * own_columns + 4) * sizeof(float);
+  return (size_t{2} * widest + kThreads * 8 + size_t{2} * own_columns) * sizeof(float) +
+         kMostGates * sizeof(uint64_t);
 }
 
 // A single sample by a kernel that stays on the card: a mailbox in the host's memory says what is
@@ -150,9 +160,9 @@ struct ResidentParams : SingleNetwork {
   uint32_t first = 0;               // the number of the first request; then one on each time
   uint64_t idle_ns = 0;             // it leaves when nothing was asked for so long
 };
-// In shared memory, before all else: what is asked.
-inline constexpr uint32_t kAskedBytes = 128;
-static_assert(kAskedWords <= 32 && kAskedWords * sizeof(uint32_t) <= kAskedBytes);
+// In shared memory, before all else: what is asked, and its gate.
+inline constexpr uint32_t kAskedBytes = 128, kAskedGateAt = kAskedBytes - 8;
+static_assert(kAskedWords <= 32 && kAskedWords * sizeof(uint32_t) <= kAskedGateAt);
 
 // Many samples, `tile` of them to a block.
 struct TileParams {

@@ -10,10 +10,10 @@ namespace auspex::cuda {
 // Where in shared memory input `index` of a layer of that format lies. Eight lanes read a chunk's
 // inputs each, 16 bytes at a time: turned so that they meet in no bank.
 AUSPEX_DEVICE uint32_t input_place(Format format, uint32_t index) {
-  const uint32_t inputs = chunk_inputs(format), quads = inputs / 4;
-  const uint32_t chunk = index / inputs, quad = index % inputs / 4;
-  const uint32_t turn = chunk % 8 / (8 / quads);
-  return (chunk * quads + (quad + turn) % quads) * 4 + index % 4;
+  const uint32_t shift = chunk_shift(format), inputs = 1U << shift;  // nothing is divided
+  const uint32_t chunk = index >> shift, quad = (index & (inputs - 1)) >> 2;
+  const uint32_t turn = (chunk & 7) >> (5 - shift);
+  return (chunk << shift) + (((quad + turn) << 2) & (inputs - 1)) + (index & 3);
 }
 
 // Inputs [4 quad, 4 quad + 4) of a chunk.
@@ -103,12 +103,12 @@ AUSPEX_DEVICE float column_sum(const ColumnLayer& layer, const Words* weights, u
 
 // What a block has in its shared memory.
 struct SingleShared {
-  float* x;        // Shape: [2][widest]: inputs of the layers, in turn
-  float* partial;  // Shape: [kThreads][8]
-  float* scale;    // Shape: [own columns]: of all layers, one behind the other
-  float* bias;     // Shape: [own columns]
-  uint32_t* lost;  // a value went beyond the range of a float; of the first block
-  Words* weights;  // of the own columns
+  float* x;         // Shape: [2][widest]: inputs of the layers, in turn
+  float* partial;   // Shape: [kThreads][8]
+  float* scale;     // Shape: [own columns]: of all layers, one behind the other
+  float* bias;      // Shape: [own columns]
+  uint64_t* gates;  // Shape: [layers]
+  Words* weights;   // of the own columns
 };
 
 AUSPEX_DEVICE SingleShared single_shared(char* memory, uint32_t widest, uint32_t own_columns) {
@@ -117,7 +117,7 @@ AUSPEX_DEVICE SingleShared single_shared(char* memory, uint32_t widest, uint32_t
   s.partial = s.x + 2 * widest;
   s.scale = s.partial + kThreads * 8;
   s.bias = s.scale + own_columns;
-  s.lost = reinterpret_cast<uint32_t*>(s.bias + own_columns);
+  s.gates = reinterpret_cast<uint64_t*>(s.bias + own_columns);
   s.weights = reinterpret_cast<Words*>(memory + single_bytes(widest, own_columns));
   return s;
 }
@@ -132,16 +132,26 @@ AUSPEX_DEVICE Share share_of(const ColumnLayer& layer, bool last, uint32_t rank)
   return {rank * (layer.columns / kPeers), layer.columns / kPeers};
 }
 
-// Tells all peers the value of a layer's column.
-template <uint32_t kPeers>
-AUSPEX_DEVICE void tell(const SingleShared& s, float* x, Format next, uint32_t column,
-                        float value) {
-  const uint32_t place = input_place(next, column);
-  AUSPEX_UNROLL()
-  for (uint32_t peer = 0; peer < kPeers; ++peer) put(x, peer, place, value);
-  if (!is_finite(value)) put(s.lost, 0, 0, 1U);
+AUSPEX_DEVICE void make_gates(const SingleNetwork& p, const SingleShared& s) {
+  for (uint32_t i = 0; i < p.layers; ++i) make_gate(s.gates + i);
+}
+// What each of them is to let through for a sample.
+AUSPEX_DEVICE void announce_all(const SingleNetwork& p, const SingleShared& s) {
+  announce(s.gates, p.input.width * sizeof(float));
+  for (uint32_t i = 1; i < p.layers; ++i) {
+    announce(s.gates + i, p.layer[i - 1].columns * sizeof(float));
+  }
 }
 
+// Tells all peers the value of a layer's column.
+template <uint32_t kPeers>
+AUSPEX_DEVICE void tell(float* x, uint64_t* gate, Format next, uint32_t column, float value) {
+  const uint32_t place = input_place(next, column);
+  AUSPEX_UNROLL()
+  for (uint32_t peer = 0; peer < kPeers; ++peer) send(x, peer, place, value, gate);
+}
+
+// A value beyond the range of a float stays so, through all layers.
 AUSPEX_DEVICE float after_relu(float value, bool relu) {
   return relu && is_finite(value) ? positive(value) : value;
 }
@@ -168,85 +178,75 @@ AUSPEX_DEVICE void stage(const SingleNetwork& p, uint32_t rank, const SingleShar
   }
 }
 
-// Adds up the job's rows: groups of threads, each thread eight columns. -> all peers' x
-template <uint32_t kPeers, Format kFormat>
-AUSPEX_DEVICE void gather(const InputLayer& input, Format next, const Job& job, uint32_t rank,
-                          const SingleShared& s) {
-  const uint32_t share = input.width / kPeers, items = job.row_count + kNumbers;
-  for (uint32_t begin = 0; begin < share; begin += kThreads * 8) {  // [0, share)
-    const uint32_t columns = share - begin < kThreads * 8 ? share - begin : kThreads * 8;
-    const uint32_t eights = columns / 8, groups = kThreads / eights;
-    const uint32_t group = thread() / eights, eighth = thread() - group * eights;
-    const uint32_t column = rank * share + begin + eighth * 8;
-    if (group < groups && group < items) {
-      float sum[8] = {};
-      Elements<Format::kFp32, 8> scale = {};
-      if (kFormat == Format::kInt8) {
-        scale.ask(reinterpret_cast<const char*>(input.scale + column));
-      }
-      for (uint32_t item = group; item < items; item += groups) {
-        if (item < job.row_count) {
-          Elements<kFormat, 8> row;
-          row.ask(one_hot_row<kFormat>(input, job.rows[item], column));
-          AUSPEX_UNROLL()
-          for (uint32_t k = 0; k < 8; ++k) {
-            sum[k] += kFormat == Format::kInt8 ? row.at(k) * scale.at(k) : row.at(k);
-          }
-        } else {
-          const uint32_t number = item - job.row_count;
-          Elements<number_format(kFormat), 8> row;
-          row.ask(number_row<kFormat>(input, number, column));
-          AUSPEX_UNROLL()
-          for (uint32_t k = 0; k < 8; ++k) sum[k] += job.numbers[number] * row.at(k);
+// Adds up the job's rows, a share of their columns. -> all peers' x
+template <uint32_t kPeers, Format kFormat, class Before>
+AUSPEX_DEVICE void gather(const SingleNetwork& p, const Job& job, uint32_t rank,
+                          const SingleShared& s, const Before& before_telling) {
+  static_assert(kInputMost <= kThreads * 8);
+  const InputLayer& input = p.input;
+  const uint32_t columns = input.width / kPeers, items = job.row_count + kNumbers;
+  const uint32_t group = thread() * p.per_eight >> 16, eighth = thread() - group * p.eights;
+  const uint32_t column = rank * columns + eighth * 8;
+  // Asked for before the rows are.
+  const uint32_t first = rank * columns + thread();
+  const float bias = thread() < columns ? fetch(input.bias + first) : 0;
+  if (group < p.groups && group < items) {
+    float sum[8] = {};
+    Elements<Format::kFp32, 8> scale = {};
+    if (kFormat == Format::kInt8) scale.ask(reinterpret_cast<const char*>(input.scale + column));
+    for (uint32_t item = group; item < items; item += p.groups) {
+      if (item < job.row_count) {
+        Elements<kFormat, 8> row;
+        row.ask(one_hot_row<kFormat>(input, job.rows[item], column));
+        AUSPEX_UNROLL()
+        for (uint32_t k = 0; k < 8; ++k) {
+          sum[k] += kFormat == Format::kInt8 ? row.at(k) * scale.at(k) : row.at(k);
         }
-      }
-      AUSPEX_UNROLL()
-      for (uint32_t k = 0; k < 8; k += 4) {
-        const Words four = {
-            {bits_of(sum[k]), bits_of(sum[k + 1]), bits_of(sum[k + 2]), bits_of(sum[k + 3])}};
-        write(reinterpret_cast<Words*>(s.partial + group * columns + eighth * 8 + k), four);
+      } else {
+        const uint32_t number = item - job.row_count;
+        Elements<number_format(kFormat), 8> row;
+        row.ask(number_row<kFormat>(input, number, column));
+        AUSPEX_UNROLL()
+        for (uint32_t k = 0; k < 8; ++k) sum[k] += job.numbers[number] * row.at(k);
       }
     }
-    sync_threads();
-    if (begin == 0) wait_peers();
-    const uint32_t parts = groups < items ? groups : items;
-    for (uint32_t i = thread(); i < columns; i += kThreads) {
-      const uint32_t at = rank * share + begin + i;
-      float value = fetch(input.bias + at);
-      AUSPEX_UNROLL(4)
-      for (uint32_t g = 0; g < parts; ++g) value += s.partial[g * columns + i];
-      tell<kPeers>(s, s.x, next, at, after_relu(value, input.relu));
+    AUSPEX_UNROLL()
+    for (uint32_t k = 0; k < 8; k += 4) {
+      const Words four = {
+          {bits_of(sum[k]), bits_of(sum[k + 1]), bits_of(sum[k + 2]), bits_of(sum[k + 3])}};
+      write(reinterpret_cast<Words*>(s.partial + group * columns + eighth * 8 + k), four);
     }
-    if (begin + columns < share) sync_threads();
+  }
+  sync_threads();
+  before_telling();
+  const uint32_t parts = p.groups < items ? p.groups : items;
+  for (uint32_t i = thread(); i < columns; i += kThreads) {
+    float value = i == thread() ? bias : fetch(input.bias + rank * columns + i);
+    AUSPEX_UNROLL(4)
+    for (uint32_t g = 0; g < parts; ++g) value += s.partial[g * columns + i];
+    tell<kPeers>(s.x, s.gates, p.layer[0].format, rank * columns + i,
+                 after_relu(value, input.relu));
   }
 }
 
-template <uint32_t kPeers>
+template <uint32_t kPeers, class Before>
 AUSPEX_DEVICE void gather(const SingleNetwork& p, const Job& job, uint32_t rank,
-                          const SingleShared& s) {
-  const Format next = p.layer[0].format;
+                          const SingleShared& s, const Before& before_telling) {
   switch (p.input.format) {
     case Format::kInt8:
-      return gather<kPeers, Format::kInt8>(p.input, next, job, rank, s);
+      return gather<kPeers, Format::kInt8>(p, job, rank, s, before_telling);
     case Format::kBf16:
-      return gather<kPeers, Format::kBf16>(p.input, next, job, rank, s);
+      return gather<kPeers, Format::kBf16>(p, job, rank, s, before_telling);
     case Format::kFp16:
-      return gather<kPeers, Format::kFp16>(p.input, next, job, rank, s);
+      return gather<kPeers, Format::kFp16>(p, job, rank, s, before_telling);
     default:
-      return gather<kPeers, Format::kFp32>(p.input, next, job, rank, s);
+      return gather<kPeers, Format::kFp32>(p, job, rank, s, before_telling);
   }
 }
 
-AUSPEX_DEVICE void clear_inputs(const SingleNetwork& p, const SingleShared& s) {
-  for (uint32_t i = thread() * 4; i < 2 * p.widest; i += kThreads * 4) {
-    write(reinterpret_cast<Words*>(s.x + i), Words{});
-  }
-  if (thread() == 0) s.lost[0] = 0;
-}
-
-// All layers behind the first, whose outputs all blocks have. -> p.output [sample]
+// All layers behind the first, for the sample that is the gates' `turn`th. -> p.output [sample]
 template <uint32_t kPeers>
-AUSPEX_DEVICE void run_layers(const SingleNetwork& p, uint32_t rank, uint32_t sample,
+AUSPEX_DEVICE void run_layers(const SingleNetwork& p, uint32_t rank, uint32_t sample, uint32_t turn,
                               const SingleShared& s) {
   const Words* staged = s.weights;
   uint32_t at = 0;
@@ -257,25 +257,23 @@ AUSPEX_DEVICE void run_layers(const SingleNetwork& p, uint32_t rank, uint32_t sa
     const Words* const weights =
         p.staged ? staged : layer.weights + size_t{share.first} * layer.chunks;
     const float* const x = s.x + i % 2 * p.widest;
+    pass(s.gates + i, turn);
     for (uint32_t four = warp() * 4; four < share.columns; four += kWarps * 4) {
       const uint32_t own = four + lane() / 8, column = share.first + own;
       float value = column_sum(layer, weights + size_t{own} * layer.chunks, column, x);
       if (lane() % 8 != 0) continue;
       value = value * s.scale[at + own] + s.bias[at + own];
       if (!last) {
-        tell<kPeers>(s, s.x + (i + 1) % 2 * p.widest, p.layer[i + 1].format, column,
+        tell<kPeers>(s.x + (i + 1) % 2 * p.widest, s.gates + i + 1, p.layer[i + 1].format, column,
                      after_relu(value, layer.relu));
       } else if (column < p.outputs) {
-        if (layer.relu) value = positive(value);
+        value = after_relu(value, layer.relu);
         show(p.output + size_t{sample} * p.outputs + column,
-             s.lost[0] || !is_finite(value) ? not_a_number() : value);
+             is_finite(value) ? value : not_a_number());
       }
     }
-    if (last) break;
     staged += share.columns * layer.chunks;
     at += share.columns;
-    arrive_peers();
-    wait_peers();
   }
 }
 
@@ -284,14 +282,17 @@ AUSPEX_DEVICE void single_body(const SingleParams<kJobs>& p, char* shared) {
   // Shapes: jobs [kJobs at most] -> output [jobs][outputs]; block in [0, kPeers * jobs)
   const uint32_t rank = block() % kPeers, sample = block() / kPeers;
   const SingleShared s = single_shared(shared, p.widest, p.own_columns);
-  clear_inputs(p, s);
+  if (thread() == 0) {
+    make_gates(p, s);
+    announce_all(p, s);
+  }
   arrive_peers();
   stage<kPeers>(p, rank, s);
-  gather<kPeers>(p, p.jobs[sample], rank, s);
+  const auto peers_are_there = [] { wait_peers(); };
+  gather<kPeers>(p, p.jobs[sample], rank, s, peers_are_there);
   wait_copies();
-  arrive_peers();
-  wait_peers();
-  run_layers<kPeers>(p, rank, sample, s);
+  sync_threads();
+  run_layers<kPeers>(p, rank, sample, 0, s);
 }
 
 }  // namespace auspex::cuda

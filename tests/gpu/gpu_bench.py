@@ -7,6 +7,7 @@ import time
 
 import child
 import energy
+import gpu_rows as rows_of
 import nvml
 
 HIDDEN = ('512,256,128', '1024,512,256')
@@ -125,7 +126,7 @@ def chosen(rows):
     fastest = []
     for batch in LOOK_BATCHES:
         own = sorted((row for row in rows if row['batch'] == batch
-                      and row['backend'] not in ('cuda', 'reference')),
+                      and not rows_of.on_gpu(row) and row['backend'] != 'reference'),
                      key=lambda row: row['median_us'])
         names = list(dict.fromkeys(map(name_of, own)))
         fastest += [name for name in names[:FASTEST] if name not in fastest]

@@ -18,7 +18,7 @@ import warnings
 import journal
 from peer_plan import techniques
 
-BATCHES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
+BATCHES = (1, 8, 64, 512, 4096, 16384)  # ours, too
 HIDDEN = ('512,256,128', '1024,512,256')
 NO_TORCH = 4
 

@@ -42,10 +42,14 @@ rows = [{'technique': 'auspex', 'backend': backend, 'precision': 'int8', 'sparsi
          'input': 'gather', 'hidden': hidden.replace(',', '-'), 'batch': int(batch),
          'cache': 'warm', 'median_us': median, 'p99_us': 2 * median, 'trials': 7}
         for hidden in asked('--hidden') for batch in asked('--batch')
-        for backend, median in (('cuda', 8), ('cuda-kernel', 1.5), ('vnni', 2), ('avx2', 3),
-                                ('reference', 1), ('cuda-persistent', 4))
+        for backend, median in (('cuda', 8), ('cuda-kernel', 1.5), ('cuda-in-place', 1), ('vnni', 2),
+                                ('avx2', 3), ('reference', 1), ('cuda-persistent', 4))
         if not asked('--backend') and backend != 'cuda-persistent'
-        or {backend.replace('-kernel', ''), 'int8-' + backend} & set(asked('--backend'))]
+        or {backend.replace('-kernel', '').replace('-in-place', ''),
+            'int8-' + backend} & set(asked('--backend'))]
+if not set(asked('--backend')) <= {'cuda', 'int8-cuda', 'int8-vnni', 'int8-avx2',
+                                   'int8-cuda-persistent', 'bf16-cuda-persistent'}:
+    sys.exit('no such backend')
 print(json.dumps({'rows': rows}))
 '''
 # As GoogleTest does: its output file, and a line for each test that was all right.
@@ -151,7 +155,7 @@ class Program(unittest.TestCase):
                          {(hidden, batch) for hidden in ('512-256-128', '1024-512-256')
                           for batch in gpu_bench.BATCHES})
         self.assertEqual({row['backend'] for row in results['rows']},
-                         {'cuda', 'cuda-persistent', 'vnni', 'avx2'})
+                         {'cuda', 'cuda-in-place', 'cuda-persistent', 'vnni', 'avx2'})
         self.assertEqual({row.get('device_median_us') for row in results['rows']}, {1.5, None})
         self.assertEqual(set(results['power_w']), {'idle', 'launches', 'persistent'})
         for tool in gpu_tests.TOOLS:
@@ -268,39 +272,6 @@ class Choices(unittest.TestCase):
                          ['int8-vnni', 'int8-2:4-vnni', 'int4-avx2', 'bf16-avx512'])
         self.assertEqual(gpu_bench.chosen(rows + [row('int8', 'cuda', 1, 9)])[0], 'cuda')
         self.assertEqual(gpu_bench.chosen([]), [])
-
-
-class Floors(unittest.TestCase):
-    """By hand, of 512-256-128: layers of 19809 x 512, 131072, 32768 and 1280 weights."""
-    def floor(self, batch, precision, sparsity='none', given='gather', **tflop_per_s):
-        row = {'precision': precision, 'sparsity': sparsity, 'input': given, 'batch': batch,
-               'hidden': '512-256-128'}
-        ceilings = {f'matmul_{of}': {'tflop_per_s': rate} for of, rate in tflop_per_s.items()}
-        floor = gpu_floor.floor(row, gpu_floor.rates({'copy': {'gb_per_s': 4000}, **ceilings}))
-        return gpu_floor.bytes_of(row), round(floor.us, 6), floor.of
-
-    def test_by_hand(self):
-        # 16384 x 14 x 512, numbers 6 x 512 x 2, 131072 + 32768, 1280 x 2, 16384 x 124
-        self.assertEqual(self.floor(16384, 'int8', bf16=800), (119644672, 29.911168, 'bytes'))
-        # 8 x 14 x 512, 6144, 163840 x 5/8, 2560, 8 x 124
-        self.assertEqual(self.floor(8, 'int8', '2:4', bf16=800), (169440, 0.04236, 'bytes'))
-        # 8 x 14 x 512 x 4, 6 x 512 x 4, 165120 x 4, 992
-        self.assertEqual(self.floor(8, 'fp32', bf16=800), (903136, 0.225784, 'bytes alone'))
-        # 2 x 16384 x 163840 at 20 T/s or, where none was timed, 10; 2 x 16384 x 1280 at 5
-        self.assertEqual(self.floor(16384, 'int4', bf16=5, int8=20)[1], 276.824064)
-        self.assertEqual(self.floor(16384, 'int4', bf16=5), (119562752, 545.25952, 'operations'))
-        self.assertEqual(self.floor(16384, 'int8', '2:4', bf16=5)[1], 276.824064)  # half of them
-        # 19803 x 512 x 2, 6144, 165120 x 2, 16384 x 124; 2 x 16384 x 10307328
-        dense = self.floor(16384, 'bf16', given='dense', bf16=800)
-        self.assertEqual(dense, (22646272, 422.188155, 'operations'))
-
-    @unittest.skipUnless(TORCH, 'PyTorch is not installed for this Python')
-    def test_a_ceiling_that_fails_tells_why(self):
-        import peer_timing
-        with unittest.mock.patch('torch._int_mm', side_effect=RuntimeError('no such kernel')):
-            told = {one.pop('name'): one for one in peer_timing.ceilings('cpu')}
-        self.assertEqual(told['matmul_int8'], {'error': 'RuntimeError: no such kernel'})
-        self.assertIn('tflop_per_s', told['matmul_tf32'])
 
 
 class Output(unittest.TestCase):

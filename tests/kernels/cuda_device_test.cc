@@ -56,7 +56,7 @@ TEST_F(Cuda, AgreesWithTheReference) {
 }
 
 TEST_F(CudaAtSize, AgreesWithTheReference) {
-  const std::vector<size_t> counts = {1,  2,  7,   8,    9,    15,   16,   17,    31,    32,   33,
+  const std::vector<size_t> counts = {1,  2,  7,  8,   9,    15,   16,   17,   31,    32,   33,
                                       63, 64, 65, 127, 1055, 1057, 4095, 4097, 16384, 20001};
   expect_agreement(kEdges, counts);
   expect_agreement({{512, 256, 128}, {1024, 512, 256}, {2048, 1024, 512}, {777, 333}}, counts);
@@ -128,10 +128,13 @@ TEST_F(Cuda, InARoomNothingIsCopied) {
 }
 
 TEST_F(CudaWithoutClusters, ABlockAloneComputesTheSame) {
-  const auto model = *ModelFile::of(fixtures::random_model({70, 40}, kValues, 3));
-  const auto jobs = random_jobs(*model, 3);
-  const auto truth = outputs_of(**load_network(model, "reference"), jobs);
-  EXPECT_LT(error_over_sd(outputs_of(*loaded(model, "int8-cuda"), jobs), truth), .03);
+  for (const Hidden& hidden : {Hidden{70, 40}, Hidden{1100, 33}, Hidden{2048, 5}}) {
+    const auto model = *ModelFile::of(fixtures::random_model(hidden, kValues, 3));
+    const auto jobs = random_jobs(*model, 3);
+    const auto truth = outputs_of(**load_network(model, "reference"), jobs);
+    EXPECT_LT(error_over_sd(outputs_of(*loaded(model, "fp32-cuda"), jobs), truth), 1e-5)
+        << hidden[0];
+  }
 }
 
 TEST_F(CudaOfLittleMemory, WeightsThatDoNotFitAreReadWhereTheyLie) {

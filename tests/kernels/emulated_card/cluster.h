@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,12 @@ struct Cluster {
     uint64_t round = 0;
     void* mine[32] = {};
   };
+  struct Gate {
+    bool announced = false;
+    int64_t missing = 0;  // bytes; below zero, sent before they were announced
+    uint32_t opened = 0;  // times
+    std::vector<std::pair<void*, uint32_t>> sent;
+  };
   Cluster(uint32_t first, uint32_t count, size_t shared_bytes);
 
   uint32_t first_block, peers;
@@ -30,6 +37,7 @@ struct Cluster {
   Barrier all;
   std::vector<uint64_t> arrived;  // the round, of each fiber
   std::vector<Warp> warps;
+  std::map<const void*, Gate> gates;                               // by where they lie
   std::vector<std::vector<std::pair<void*, const void*>>> copies;  // of each fiber, not done
 };
 // The one that runs.

@@ -4,7 +4,7 @@
 
 extern "C" __attribute__((visibility("default"))) const auspex::cuda::AbiModule*
 auspex_cuda_module() {
-  static constexpr auspex::cuda::AbiModule kModule = {99,      nullptr, nullptr, nullptr,
-                                                      nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+  static constexpr auspex::cuda::AbiModule kModule = {99,      nullptr, nullptr, nullptr, nullptr,
+                                                      nullptr, nullptr, nullptr, nullptr, nullptr};
   return &kModule;
 }

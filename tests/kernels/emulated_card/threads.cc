@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -84,6 +86,50 @@ void wait_peers() {
 void* peer_address(void* shared, uint32_t peer) {
   const auto offset = static_cast<char*>(shared) - g_cluster->memory[rank()];
   return g_cluster->memory[peer] + offset;
+}
+
+namespace {
+
+Cluster::Gate& gate_at(const void* place) {
+  const auto found = g_cluster->gates.find(place);
+  if (found != g_cluster->gates.end()) return found->second;
+  std::fputs("emulated card: a gate that nobody has made\n", stderr);
+  std::abort();
+}
+void open_if_all_is_there(Cluster::Gate& gate) {
+  if (!gate.announced || gate.missing != 0) return;
+  for (const auto& [to, word] : gate.sent) std::memcpy(to, &word, sizeof word);
+  gate.sent.clear();
+  gate.announced = false;
+  ++gate.opened;
+  Fibers::progressed();
+}
+
+}  // namespace
+
+void make_gate(uint64_t* gate) {
+  g_cluster->gates[gate] = {};
+}
+void announce(uint64_t* gate, uint32_t bytes) {
+  Cluster::Gate& own = gate_at(gate);
+  if (own.announced) {
+    std::fputs("emulated card: announced twice\n", stderr);
+    std::abort();
+  }
+  own.announced = true;
+  own.missing += bytes;
+  open_if_all_is_there(own);
+}
+void send_word(void* to, uint32_t word, void* gate) {
+  Cluster::Gate& there = gate_at(gate);
+  there.sent.emplace_back(to, word);
+  there.missing -= static_cast<int64_t>(sizeof word);
+  open_if_all_is_there(there);
+}
+// A gate tells odd openings from even ones, no more.
+void pass(uint64_t* gate, uint32_t turn) {
+  const Cluster::Gate& own = gate_at(gate);
+  Fibers::wait([&] { return own.opened % 2 != turn % 2; });
 }
 
 float shuffle_xor(float value, uint32_t mask) {
