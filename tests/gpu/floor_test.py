@@ -41,7 +41,8 @@ class Floors(unittest.TestCase):
     @unittest.skipUnless(TORCH, 'PyTorch is not installed for this Python')
     def test_a_ceiling_that_fails_tells_why(self):
         import peer_timing
-        with unittest.mock.patch('torch._int_mm', side_effect=RuntimeError('no such kernel')):
+        with unittest.mock.patch('torch._int_mm', create=True,
+                                 side_effect=RuntimeError('no such kernel')):
             told = {one.pop('name'): one for one in peer_timing.ceilings('cpu')}
         self.assertEqual(told['matmul_int8'], {'error': 'RuntimeError: no such kernel'})
         self.assertIn('tflop_per_s', told['matmul_tf32'])

@@ -37,7 +37,7 @@ def lines_of(rows):
          rows_of.matching(torch, technique=['dense'], precision=['bf16', 'fp16'])),
         ("PyTorch INT8 weights (paper's)", 'peer2', rows_of.paper(rows)),
         ('PyTorch 2:4', 'peer3', rows_of.matching(torch, technique=['semi_structured'])),
-        ('PyTorch EmbeddingBag', 'peer4', rows_of.matching(torch, technique=['embedding_bag']))]
+        ('PyTorch EmbeddingBag', 'peer4', rows_of.bags(rows))]
     return [(label, kind, rows_of.least(own)) for label, kind, own in found if own]
 
 

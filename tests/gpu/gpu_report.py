@@ -142,7 +142,7 @@ def ratios(rows):
     whole = rows_of.matching(gather, sparsity=['none'])
     paper = rows_of.paper(rows)
     bf16_dense = rows_of.matching(torch, technique=['dense'], precision=['bf16'])
-    bags = rows_of.matching(torch, technique=['embedding_bag'])
+    bags = rows_of.bags(rows)
     same = 'ours: CUDA, {}, gather'
     in_place = ('ours: CUDA, fastest, in place',
                 rows_of.matching(rows, backend=[rows_of.IN_PLACE]))

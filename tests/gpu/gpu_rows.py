@@ -5,7 +5,8 @@ import peer_plan
 PRECISIONS = {'fp32': 'FP32', 'tf32': 'TF32', 'bf16': 'BF16', 'fp16': 'FP16', 'int8': 'INT8',
               'int4': 'INT4', 'int8w': 'INT8 weights'}
 TORCH = {'dense': 'dense', 'int8_weights': 'dense', 'int8_weights_scaled': 'dense, scaled first',
-         'semi_structured': '2:4', 'embedding_bag': 'EmbeddingBag'}
+         'semi_structured': '2:4', 'embedding_bag': 'EmbeddingBag',
+         'embedding_bag_fused': 'EmbeddingBag, cublasLt'}
 HOW = {'eager': 'eager', 'reduce-overhead': 'compiled, CUDA graphs',
        'max-autotune-no-cudagraphs': 'compiled, tuned', 'cuda-graph': 'CUDA graph'}
 
@@ -80,6 +81,11 @@ def paper(rows):
     """What the paper found best: weights in INT8, dense inputs, compiled."""
     return matching(rows, backend=['torch'], technique=peer_plan.INT8,
                     how=peer_plan.COMPILED)
+
+
+def bags(rows):
+    """The first layer gathered, as ours is."""
+    return matching(rows, backend=['torch'], technique=peer_plan.BAGS)
 
 
 def time_text(time_us):

@@ -171,6 +171,24 @@ class EmbeddingBag(nn.Module):
         return self.tail(functional.relu(rows + self.numbers(numbers)))
 
 
+class FusedReLU(nn.Module):
+    """A layer whose bias and ReLU are cublasLt's epilogue; elsewhere the same by itself."""
+
+    def __init__(self, matrix, bias):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(matrix), nn.Parameter(bias)
+
+    def forward(self, given):
+        return torch._addmm_activation(self.bias, given, self.weight.t())
+
+
+def embedding_bag_fused(weights):
+    bag = EmbeddingBag(weights)
+    pairs = list(zip(weights.matrices[1:], weights.biases[1:]))
+    bag.tail = nn.Sequential(*(FusedReLU(*pair) for pair in pairs[:-1]), linear(*pairs[-1]))
+    return bag
+
+
 def semi_structured(module):
     """A dense network with pruned weights; as placed, since only a GPU knows the format."""
     convert = torch.sparse.to_sparse_semi_structured
@@ -203,4 +221,5 @@ class Replayed:
 
 
 BUILD = {'dense': dense, 'int8_weights': int8_weights, 'int8_weights_scaled': int8_weights_scaled,
-         'semi_structured': dense, 'embedding_bag': EmbeddingBag}
+         'semi_structured': dense, 'embedding_bag': EmbeddingBag,
+         'embedding_bag_fused': embedding_bag_fused}

@@ -5,6 +5,7 @@ import collections
 GRAPHS, TUNED = 'reduce-overhead', 'max-autotune-no-cudagraphs'  # modes of torch.compile
 COMPILED = (GRAPHS, TUNED)
 REPLAY = 'cuda-graph'
+BAGS = ('embedding_bag', 'embedding_bag_fused')
 INT8 = ('int8_weights', 'int8_weights_scaled')
 
 # technique, precision, how it is run. All networks of a level are measured before the next one.
@@ -12,11 +13,12 @@ LEVELS = (
     # The paper's techniques and the fair peer, as they are without compiling.
     [('dense', 'bf16', 'eager'), ('dense', 'fp32', 'eager'), ('int8_weights', 'int8w', 'eager'),
      ('semi_structured', 'bf16', 'eager'), ('embedding_bag', 'bf16', 'eager'),
-     ('embedding_bag', 'bf16', REPLAY)],
+     ('embedding_bag', 'bf16', REPLAY), ('embedding_bag_fused', 'bf16', REPLAY)],
     # What we are compared with.
     [('int8_weights', 'int8w', GRAPHS), ('int8_weights', 'int8w', TUNED)],
     [('dense', 'tf32', 'eager'), ('dense', 'fp16', 'eager'), ('semi_structured', 'fp16', 'eager'),
      ('embedding_bag', 'fp32', 'eager'), ('embedding_bag', 'fp32', REPLAY),
+     ('embedding_bag_fused', 'fp32', 'eager'),
      ('int8_weights_scaled', 'int8w', 'eager')],
     [('dense', 'bf16', GRAPHS), ('embedding_bag', 'bf16', GRAPHS)],
     [('int8_weights_scaled', 'int8w', GRAPHS), ('int8_weights_scaled', 'int8w', TUNED),

@@ -173,7 +173,7 @@ class Subject:
         if task.how == peer_plan.REPLAY and device != 'cuda':
             raise RuntimeError('a CUDA graph needs a CUDA device')
         self._precision, self._how, self._device = task.precision, task.how, device
-        self._dense = task.technique != 'embedding_bag'
+        self._dense = task.technique not in peer_plan.BAGS
         sparse = task.technique == 'semi_structured'
         self._weights = weights.pruned() if sparse else weights
         dtype = peer_nets.DTYPES[task.precision]
@@ -272,7 +272,7 @@ def label(task):
     return {'kind': 'row', 'technique': task.technique, 'backend': 'torch',
             'precision': task.precision, 'how': task.how,
             'sparsity': '2:4' if task.technique == 'semi_structured' else 'none',
-            'input': 'gather' if task.technique == 'embedding_bag' else 'dense',
+            'input': 'gather' if task.technique in peer_plan.BAGS else 'dense',
             'hidden': '-'.join(map(str, task.hidden)), 'cache': 'warm'}
 
 

@@ -210,7 +210,9 @@ class Program(unittest.TestCase):
         self.assertEqual(self.statuses(results)['peers'], 'ok')
         self.assertEqual(sum(row['backend'] == 'torch' and row['precision'] == 'fp32'
                              for row in results['rows']), 2)
-        self.assertEqual(gpu_floor.rates(results['ceilings'])[2:], ([], []))  # all were timed
+        known = gpu_floor.rates(results['ceilings'])  # what this PyTorch cannot do has its error
+        self.assertLessEqual(set(known.nominal), {'int8', 'fp16'})
+        self.assertEqual(known.unknown, [])
         self.assertIn('PyTorch FP32 EmbeddingBag, eager', self.report)
 
     def test_being_stopped_leaves_a_report_and_no_process(self):

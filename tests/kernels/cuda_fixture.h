@@ -49,7 +49,8 @@ inline std::vector<float> outputs_of(const Network& network, const std::vector<E
 inline std::shared_ptr<const Network> loaded(const std::shared_ptr<const ModelFile>& model,
                                              const Plan& plan) {
   auto network = load_network(model, plan);
-  if (!network) throw std::runtime_error(network.error().message);  // the test fails, and others go on
+  // The test fails, and others go on.
+  if (!network) throw std::runtime_error(network.error().message);
   return *network;
 }
 inline std::shared_ptr<const Network> loaded(const std::shared_ptr<const ModelFile>& model,
