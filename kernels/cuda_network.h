@@ -34,8 +34,9 @@ Result<std::shared_ptr<const Network>> cuda_network(std::shared_ptr<const ModelF
                                                     const Plan& plan);
 
 // Memory of the host, zeroes, that the card reads and writes where it lies: of more than 16 jobs at
-// once that lie in such memory, as their outputs do, predict() copies none. Errors: why there is no
-// card; what it says.
+// once that lie in such memory, as their outputs do, predict() copies none, but with a dense input.
+// Once the card has failed it may still write there: use it no more. Errors: why there is no card;
+// what it says.
 Result<std::shared_ptr<void>> cuda_room(size_t bytes);
 
 struct CudaState {

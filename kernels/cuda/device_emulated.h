@@ -21,7 +21,7 @@ void sync_threads();
 void arrive_peers();
 void wait_peers();
 void* peer_address(void* shared, uint32_t peer);
-// What is sent is late: shared memory holds it when the gate opens.
+// What is sent may be late: shared memory holds all of it when the gate opens.
 void make_gate(uint64_t* gate);
 void announce(uint64_t* gate, uint32_t bytes);
 void send_word(void* to, uint32_t word, void* gate);

@@ -89,7 +89,8 @@ AUSPEX_DEVICE void send(T* shared, uint32_t peer, uint32_t index, T value, uint6
                "r"(bits), "r"(peer_address(gate, peer))
                : "memory");
 }
-// Each thread, in the turns of its openings.
+// Each thread, in the turns of its openings. The wait acquires at the block's scope: what was sent
+// lies in its shared memory, of which no cache holds a copy. At the cluster's it would empty L1.
 AUSPEX_DEVICE void pass(uint64_t* gate, uint32_t turn) {
   uint32_t open = 0;
   while (!open) {

@@ -42,8 +42,9 @@ struct Held {
 };
 
 // Of a card that has failed nothing is given back: it may not return from that.
-const char* answer_of(std::unique_ptr<Held> held, size_t values, float* y) {
-  const auto late = std::chrono::steady_clock::now() + kPatience;
+const char* answer_of(const Card& card, std::unique_ptr<Held> held, size_t values, float* y) {
+  const std::chrono::milliseconds own(card.patience_ms);
+  const auto late = std::chrono::steady_clock::now() + std::max(own, kPatience);
   const char* error = nullptr;
   for (bool ended = false; !ended && !error;) {
     error = ask(held->stream, &ended);
@@ -78,7 +79,8 @@ const char* fault_of(const AbiGraph& graph) {
 
 }  // namespace
 
-const char* mean_of_neighbours(const AbiGraph& graph, const float* x, uint32_t columns, float* y) {
+const char* mean_of_neighbours(const Card& card, const AbiGraph& graph, const float* x,
+                               uint32_t columns, float* y) {
   if (const char* fault = fault_of(graph)) return fault;
   const size_t values = size_t{graph.nodes} * columns;
   if (values == 0) return nullptr;
@@ -95,7 +97,7 @@ const char* mean_of_neighbours(const AbiGraph& graph, const float* x, uint32_t c
     if (error) return error;
   }
   if (const char* error = launch_mean(params, held->stream)) return error;
-  return answer_of(std::move(held), values, y);
+  return answer_of(card, std::move(held), values, y);
 }
 
 const char* multiply(const Card& card, const AbiLayer& layer, const float* x, uint32_t rows,
@@ -129,7 +131,7 @@ const char* multiply(const Card& card, const AbiLayer& layer, const float* x, ui
   params.layer.weights = static_cast<const Words*>(weights);
   params.layer.bias = static_cast<const float*>(bias);
   if (const char* error = launch_product(params, held->stream)) return error;
-  return answer_of(std::move(held), values, y);
+  return answer_of(card, std::move(held), values, y);
 }
 
 }  // namespace auspex::cuda

@@ -7,7 +7,8 @@
 
 namespace auspex::cuda {
 
-const char* mean_of_neighbours(const AbiGraph& graph, const float* x, uint32_t columns, float* y);
+const char* mean_of_neighbours(const Card& card, const AbiGraph& graph, const float* x,
+                               uint32_t columns, float* y);
 const char* multiply(const Card& card, const AbiLayer& layer, const float* x, uint32_t rows,
                      float* y);
 

@@ -66,7 +66,7 @@ const AbiModule kModule = {
       if (const Rest rest; !rest.error()) give_room(memory);
     },
     [](const AbiGraph* graph, const float* x, uint32_t columns, float* y) {
-      return guarded([&] { return mean_of_neighbours(*graph, x, columns, y); });
+      return guarded([&] { return mean_of_neighbours(g_card, *graph, x, columns, y); });
     },
     [](const AbiLayer* layer, const float* x, uint32_t rows, float* y) {
       return guarded([&] { return multiply(g_card, *layer, x, rows, y); });

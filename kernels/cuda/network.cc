@@ -214,14 +214,14 @@ const char* Network::predict(const Job* jobs, size_t count, float* outputs) {
   Lane& lane = borrowed.lane();
   if (!lane.memory) return "the card has failed before";
   if (count <= kMostSingles) return run_singles(lane, jobs, count, outputs);
-  if (!dense_) {
-    const Job* const jobs_there = on_card(jobs, count);
-    float* const outputs_there = on_card(outputs, count * tiles_.outputs);
-    if (jobs_there && outputs_there) return run_in_place(lane, jobs_there, count, outputs_there);
-  }
+  const Job* const jobs_there = dense_ ? nullptr : on_card(jobs, count);
+  float* const outputs_there = on_card(outputs, count * tiles_.outputs);
+  const bool in_place = jobs_there && outputs_there;
   for (size_t begin = 0; begin < count; begin += kMostJobs) {
-    const size_t part = std::min(kMostJobs, count - begin);
-    const char* error = run_tiles(lane, jobs + begin, part, outputs + begin * tiles_.outputs);
+    const size_t part = std::min(kMostJobs, count - begin), first = begin * tiles_.outputs;
+    const char* const error =
+        in_place ? run_in_place(lane, jobs_there + begin, part, outputs_there + first)
+                 : run_tiles(lane, jobs + begin, part, outputs + first);
     if (error) return error;
   }
   return nullptr;

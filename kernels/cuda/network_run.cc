@@ -123,8 +123,9 @@ const char* Network::run_in_place(Lane& lane, const Job* jobs, size_t count, flo
 // Until `done` says so, or the stream has come to its end.
 template <class Done>
 const char* Network::wait(Stream* stream, const Done& done) const {
-  const std::chrono::milliseconds patience(card_.patience_ms);
-  const auto late = std::chrono::steady_clock::now() + (dense_ ? kDensePatience : patience);
+  std::chrono::milliseconds patience(card_.patience_ms);
+  if (dense_) patience = std::max(patience, kDensePatience);
+  const auto late = std::chrono::steady_clock::now() + patience;
   while (true) {
     for (uint32_t look = 0; look < kLooks; ++look) {
       if (done()) return nullptr;

@@ -49,7 +49,7 @@ AUSPEX_DEVICE void resident_body(const ResidentParams& p, char* shared) {
     sync_threads();  // all have passed the gates of the request before
     if (thread() == 0) {
       announce(gate, kAskedWords * sizeof(uint32_t));
-      announce_all(p, s);
+      announce_all<kPeers>(p, rank, s);
     }
     if (rank == 0 && warp() == 0) receive<kPeers>(p, number, asked, gate);
     pass(gate, turn);

@@ -59,7 +59,8 @@ const char* open_card(Card& card) {
   card.shared_bytes = static_cast<uint32_t>(properties.sharedMemPerBlockOptin);
   card.peers = properties.major >= 9 ? kMostPeers : 1;
   if (const char* ms = std::getenv("AUSPEX_CUDA_PATIENCE_MS")) {
-    card.patience_ms = static_cast<uint32_t>(std::strtoul(ms, nullptr, 10));
+    const auto asked = static_cast<uint32_t>(std::strtoul(ms, nullptr, 10));
+    card.patience_ms = asked > card.patience_ms ? asked : card.patience_ms;
   }
   for (const uint32_t tile : kTiles) {
     for (const bool narrow : {false, true}) {

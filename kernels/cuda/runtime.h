@@ -15,7 +15,7 @@ struct Card {
   uint32_t shared_bytes = 0;   // that a block can have
   uint32_t peers = 1;          // blocks of a cluster
   // It takes longer for microseconds of work: it is lost. compute-sanitizer slows a card down, and
-  // AUSPEX_CUDA_PATIENCE_MS in its environment says how long it may take there.
+  // AUSPEX_CUDA_PATIENCE_MS in the environment gives it more.
   uint32_t patience_ms = 100;
   uint32_t idle_ms = 5000;     // a kernel that stays leaves when nothing was asked for so long
 };

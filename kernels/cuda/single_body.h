@@ -135,20 +135,33 @@ AUSPEX_DEVICE Share share_of(const ColumnLayer& layer, bool last, uint32_t rank)
 AUSPEX_DEVICE void make_gates(const SingleNetwork& p, const SingleShared& s) {
   for (uint32_t i = 0; i < p.layers; ++i) make_gate(s.gates + i);
 }
-// What each of them is to let through for a sample.
-AUSPEX_DEVICE void announce_all(const SingleNetwork& p, const SingleShared& s) {
-  announce(s.gates, p.input.width * sizeof(float));
-  for (uint32_t i = 1; i < p.layers; ++i) {
-    announce(s.gates + i, p.layer[i - 1].columns * sizeof(float));
+// Those that are to know the inputs of layer `i`: of the last one the first block alone. When that
+// has them all, no block waits for anything any more, and nothing is on its way.
+template <uint32_t kPeers>
+AUSPEX_DEVICE uint32_t listeners(const SingleNetwork& p, uint32_t i) {
+  return i + 1 == p.layers ? 1 : kPeers;
+}
+
+// What each gate is to let through for a sample.
+template <uint32_t kPeers>
+AUSPEX_DEVICE void announce_all(const SingleNetwork& p, uint32_t rank, const SingleShared& s) {
+  for (uint32_t i = 0; i < p.layers; ++i) {
+    const uint32_t columns = i == 0 ? p.input.width : p.layer[i - 1].columns;
+    announce(s.gates + i, rank < listeners<kPeers>(p, i) ? columns * sizeof(float) : 0);
   }
 }
 
-// Tells all peers the value of a layer's column.
+// Tells who is to know it input `index` of layer `i`.
 template <uint32_t kPeers>
-AUSPEX_DEVICE void tell(float* x, uint64_t* gate, Format next, uint32_t column, float value) {
-  const uint32_t place = input_place(next, column);
+AUSPEX_DEVICE void tell(const SingleNetwork& p, uint32_t i, uint32_t index, float value,
+                        const SingleShared& s) {
+  float* const x = s.x + i % 2 * p.widest;
+  const uint32_t place = input_place(p.layer[i].format, index);
+  const uint32_t listen = listeners<kPeers>(p, i);
   AUSPEX_UNROLL()
-  for (uint32_t peer = 0; peer < kPeers; ++peer) send(x, peer, place, value, gate);
+  for (uint32_t peer = 0; peer < kPeers; ++peer) {
+    if (peer < listen) send(x, peer, place, value, s.gates + i);
+  }
 }
 
 // A value beyond the range of a float stays so, through all layers.
@@ -224,8 +237,7 @@ AUSPEX_DEVICE void gather(const SingleNetwork& p, const Job& job, uint32_t rank,
     float value = i == thread() ? bias : fetch(input.bias + rank * columns + i);
     AUSPEX_UNROLL(4)
     for (uint32_t g = 0; g < parts; ++g) value += s.partial[g * columns + i];
-    tell<kPeers>(s.x, s.gates, p.layer[0].format, rank * columns + i,
-                 after_relu(value, input.relu));
+    tell<kPeers>(p, 0, rank * columns + i, after_relu(value, input.relu), s);
   }
 }
 
@@ -264,8 +276,7 @@ AUSPEX_DEVICE void run_layers(const SingleNetwork& p, uint32_t rank, uint32_t sa
       if (lane() % 8 != 0) continue;
       value = value * s.scale[at + own] + s.bias[at + own];
       if (!last) {
-        tell<kPeers>(s.x + (i + 1) % 2 * p.widest, s.gates + i + 1, p.layer[i + 1].format, column,
-                     after_relu(value, layer.relu));
+        tell<kPeers>(p, i + 1, column, after_relu(value, layer.relu), s);
       } else if (column < p.outputs) {
         value = after_relu(value, layer.relu);
         show(p.output + size_t{sample} * p.outputs + column,
@@ -284,7 +295,7 @@ AUSPEX_DEVICE void single_body(const SingleParams<kJobs>& p, char* shared) {
   const SingleShared s = single_shared(shared, p.widest, p.own_columns);
   if (thread() == 0) {
     make_gates(p, s);
-    announce_all(p, s);
+    announce_all<kPeers>(p, rank, s);
   }
   arrive_peers();
   stage<kPeers>(p, rank, s);

@@ -54,25 +54,27 @@ def run_together(commands, limit_s, environment=None):
             for one in running:
                 one.start(environment)
             over_s = time.monotonic() + limit_s
-            while any(one.goes_on() for one in running) and time.monotonic() < over_s:
+            while any([one.goes_on() for one in running]) and time.monotonic() < over_s:
                 time.sleep(LOOK_S)
         finally:
-            for one in running:
-                one.end()
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # till all have ended
+            _end([one.process for one in running if one.process])
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         return [one.ended(limit_s) for one in running]
 
 
 class _Running:
     def __init__(self, command, files):
-        self._command, self._process, self._missing = command, None, None
+        self._command, self.process, self._missing = command, None, None
         self._out = files.enter_context(tempfile.TemporaryFile())
         self._errors = files.enter_context(tempfile.TemporaryFile())
         self._started_s = self._over_s = time.monotonic()
+        self._in_time = False
 
     def start(self, environment):
         held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # else it would run, unknown to us
         try:
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._errors,
                 env=environment, start_new_session=True,
                 preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, held))
@@ -82,22 +84,17 @@ class _Running:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def goes_on(self):
-        if self._process is None or self._process.returncode is not None:
+        if self.process is None or self._in_time:
             return False
         self._over_s = time.monotonic()
-        return self._process.poll() is None
-
-    def end(self):
-        """With what it has started."""
-        if self._process:
-            self._late = self._process.poll() is None
-            _end(self._process)
+        self._in_time = self.process.poll() is not None
+        return not self._in_time
 
     def ended(self, limit_s):
         if self._missing:
             return Ended('missing', self._missing, 0)
-        code = self._process.returncode
-        status, reason = (('timeout', f'ended after {limit_s:.0f} s') if self._late
+        code = self.process.returncode
+        status, reason = (('timeout', f'ended after {limit_s:.0f} s') if not self._in_time
                           else ('failed', ending(code)) if code else ('ok', None))
         ended = Ended(status, reason, self._over_s - self._started_s, _text(self._out),
                       _text(self._errors))
@@ -105,17 +102,20 @@ class _Running:
         return ended
 
 
-def _end(process):
-    """Asks it and its children to end, then ends them. A group without members is no error."""
+def _end(processes):
+    """Asks them and their children to end, then ends them. A group without members is no error."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            pass
-        try:
-            process.wait(END_S)
-        except subprocess.TimeoutExpired:  # a GPU that hangs holds its process: it is left behind
-            continue
+        for process in processes:
+            try:
+                os.killpg(process.pid, number)
+            except ProcessLookupError:
+                pass
+        over_s = time.monotonic() + END_S
+        for process in processes:
+            try:
+                process.wait(max(0, over_s - time.monotonic()))
+            except subprocess.TimeoutExpired:  # a GPU that hangs holds its process: left behind
+                continue
 
 
 def ending(code):

@@ -162,9 +162,10 @@ def ratios(rows):
         ('EmbeddingBag', bags,
          ((same.format('BF16'), rows_of.matching(whole, precision=['bf16'])),
           ('ours: CUDA, fastest', gpu), in_place, ('ours: CPU, fastest', cpu))))
+    ours_all = [row for row in rows if rows_of.is_ours(row)]
     columns = [batch for batch in rows_of.batches(rows)
                if any(row['batch'] == batch for row in torch)
-               and any(row['batch'] == batch for row in (*gpu, *cpu))]
+               and any(row['batch'] == batch for row in ours_all)]
     lines = []
     for theirs_name, theirs, sides in pairs:
         their_best = rows_of.least(theirs)

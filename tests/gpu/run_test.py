@@ -229,6 +229,20 @@ class Program(unittest.TestCase):
         self.assertEqual(set(self.statuses(self.results()).values()), {'skipped', 'failed'})
         self.assertTrue(os.path.exists(self.at('out/report.md')))
 
+    def test_being_stopped_twice_leaves_no_process_either(self):
+        os.mkfifo(self.at('pipe'))
+        self.place('build/bin/cuda_device_test', f'#!/bin/sh\ntrap "" TERM\nexec 3>{self.at("pipe")}\n'
+                   'echo running >&3\nwhile :; do sleep 0.1; done\n')
+        command = self.command('--skip', 'sanitizer')
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
+            with open(self.at('pipe'), encoding='utf-8') as pipe:
+                self.assertEqual(pipe.readline(), 'running\n')
+                for _ in range(3):
+                    program.send_signal(signal.SIGTERM)
+                self.assertEqual(pipe.read(), '')
+            program.communicate()
+        self.assertEqual(program.returncode, 1)
+
     def test_wrong_words_are_named(self):
         for words in (['--minutes', '0'], ['--minutes', 'nan'], ['--minutes', '61'],
                       ['--build', '/nowhere'], ['--skip', 'nothing'],
@@ -261,6 +275,7 @@ class Choices(unittest.TestCase):
         self.assertEqual([one.status for one in ended], ['ok', 'failed', 'timeout', 'missing'])
         self.assertEqual(ended[0].out, 'one\n')
         self.assertEqual([one.reason for one in ended[1:3]], ['exit code 3', 'ended after 1 s'])
+        self.assertLess(ended[1].seconds, ended[0].seconds)  # each has its own
 
     def test_fastest_backends_of_the_cpu(self):
         def row(precision, backend, batch, median_us, sparsity='none'):

@@ -127,6 +127,23 @@ TEST_F(Cuda, InARoomNothingIsCopied) {
   EXPECT_EQ(std::vector<float>(outputs, outputs + truth.size()), truth);
 }
 
+// More than a lane has room for.
+TEST_F(Cuda, InARoomAreMoreJobsThanOneLaunchTakes) {
+  const auto model = *ModelFile::of(fixtures::random_model({8}, kValues, 3));
+  const auto network = loaded(model, "bf16-cuda");
+  const auto jobs = random_jobs(*model, 16384 + 30);
+  const auto room = cuda_room(jobs.size() * (sizeof(EncodedJob) + kOutputCount * sizeof(float)));
+  ASSERT_TRUE(room.ok()) << room.error().message;
+  auto* const there = static_cast<EncodedJob*>(room->get());
+  auto* const outputs = reinterpret_cast<float*>(there + jobs.size());
+  std::ranges::copy(jobs, there);
+  network->predict({there, jobs.size()}, outputs);
+  const std::vector<EncodedJob> last(jobs.end() - 40, jobs.end());
+  const auto truth = outputs_of(**load_network(model, "reference"), last);
+  const float* const first = outputs + (jobs.size() - last.size()) * kOutputCount;
+  EXPECT_LT(error_over_sd({first, first + truth.size()}, truth), .01);
+}
+
 TEST_F(CudaWithoutClusters, ABlockAloneComputesTheSame) {
   for (const Hidden& hidden : {Hidden{70, 40}, Hidden{1100, 33}, Hidden{2048, 5}}) {
     const auto model = *ModelFile::of(fixtures::random_model(hidden, kValues, 3));
