@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/model_watch.h"
 
-#include <sys/timerfd.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "shared/file.h"
 
 namespace auspex {
 
@@ -19,25 +25,61 @@ FileIdentity identity_of(const std::string& path) {
   return {info.st_dev, info.st_ino, info.st_size, info.st_mtim};
 }
 
-ModelWatch::ModelWatch() : timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
-  constexpr timespec kEvery{2, 0};
-  const itimerspec times{kEvery, kEvery};
-  if (fd() >= 0) ::timerfd_settime(fd(), 0, &times, nullptr);
+struct ModelWatch::Watched {
+  FileDescriptor event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  std::mutex mutex;  // guards all below; nobody holds it while a file system is asked
+  std::condition_variable ending;
+  std::string path;
+  FileIdentity seen;
+  uint64_t followed = 0;  // files so far
+  bool ends = false;
+};
+
+ModelWatch::ModelWatch(std::chrono::milliseconds every) : watched_(std::make_shared<Watched>()) {
+  if (fd() < 0) return;
+  try {
+    std::thread([watched = watched_, every] { look_on(watched, every); }).detach();
+  } catch (const std::system_error&) {
+    watched_->event = FileDescriptor();
+  }
+}
+
+ModelWatch::~ModelWatch() {
+  const std::lock_guard lock(watched_->mutex);
+  watched_->ends = true;
+  watched_->ending.notify_all();
+}
+
+int ModelWatch::fd() const {
+  return watched_->event.get();
 }
 
 void ModelWatch::follow(const std::string& path, const FileIdentity& loaded) {
-  path_ = path;
-  seen_ = loaded;
+  const std::lock_guard lock(watched_->mutex);
+  watched_->path = path;
+  watched_->seen = loaded;
+  ++watched_->followed;
 }
 
 bool ModelWatch::changed() {
-  uint64_t expirations = 0;
-  while (::read(fd(), &expirations, sizeof(expirations)) == sizeof(expirations)) {
+  uint64_t times = 0;
+  return ::read(fd(), &times, sizeof(times)) == sizeof(times);
+}
+
+void ModelWatch::look_on(const std::shared_ptr<Watched>& watched, std::chrono::milliseconds every) {
+  std::unique_lock lock(watched->mutex);
+  while (!watched->ending.wait_for(lock, every, [&] { return watched->ends; })) {
+    const std::string path = watched->path;
+    const uint64_t followed = watched->followed;
+    lock.unlock();
+    const FileIdentity now = identity_of(path);
+    lock.lock();
+    if (watched->ends) return;
+    if (watched->followed != followed || now.inode == 0 || now == watched->seen) continue;
+    watched->seen = now;
+    const uint64_t once = 1;
+    [[maybe_unused]] const ssize_t told = ::write(watched->event.get(), &once, sizeof(once));
   }
-  const FileIdentity now = identity_of(path_);
-  if (now.inode == 0 || now == seen_) return false;
-  seen_ = now;
-  return true;
 }
 
 }  // namespace auspex

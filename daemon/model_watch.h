@@ -5,9 +5,9 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
+#include <memory>
 #include <string>
-
-#include "shared/file.h"
 
 namespace auspex {
 
@@ -20,23 +20,27 @@ struct FileIdentity {
 };
 FileIdentity identity_of(const std::string& path);
 
+// Looks from a thread of its own: a file system may not answer, and whoever asks it waits.
 class ModelWatch {
  public:
-  ModelWatch();
+  explicit ModelWatch(std::chrono::milliseconds every = std::chrono::seconds(2));
+  ~ModelWatch();
+  ModelWatch(const ModelWatch&) = delete;
+  ModelWatch& operator=(const ModelWatch&) = delete;
 
-  // Readable every other second. -1: no timer is to be had, and only SIGHUP reloads.
-  int fd() const { return timer_.get(); }
+  // Readable when changed() has something. -1: nothing is watched, and only SIGHUP reloads.
+  int fd() const;
 
   // From now on this file. loaded: what stood there before it was loaded.
   void follow(const std::string& path, const FileIdentity& loaded);
-  // After fd() was readable: whether the file is another one than at the last look. One that is
-  // not there is no other one.
+  // Whether the file is another one than when it was asked last. One that is not there is no other
+  // one.
   bool changed();
 
  private:
-  FileDescriptor timer_;
-  std::string path_;
-  FileIdentity seen_;
+  struct Watched;
+  static void look_on(const std::shared_ptr<Watched>& watched, std::chrono::milliseconds every);
+  std::shared_ptr<Watched> watched_;  // the thread's, too, which may outlive us
 };
 
 }  // namespace auspex
