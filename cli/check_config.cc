@@ -57,9 +57,10 @@ int check_config(const Words& words) {
   std::optional<ModelSummary> model;
   std::error_code ignored;
   if (std::filesystem::exists(config->model, ignored)) {
-    const auto predictor = load_predictor(*config);
-    if (!predictor) return fail(path + ": model: " + predictor.error().message);
-    model = (*predictor)->model().summary();
+    const auto found = load_predictor(*config);
+    if (!found) return fail(path + ": model: " + found.error().message);
+    model = found->predictor->model().summary();
+    warnings.insert(warnings.end(), found->warnings.begin(), found->warnings.end());
   } else {
     warnings.push_back("model: there is no " + config->model + ": every job is left alone");
   }

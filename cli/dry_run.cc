@@ -99,16 +99,18 @@ Result<Engine> make_engine(const Options& options, Words& warnings) {
     users.insert(users.end(), names.begin(), names.end());
   }
 
-  auto predictor = load_predictor(*config);
-  if (!predictor) {
+  auto found = load_predictor(*config);
+  if (!found) {
     // As with the daemon: without a model every job is left alone. One named here must be there.
-    if (options.model) return predictor.error();
-    warnings.push_back("no model: " + predictor.error().message);
+    if (options.model) return found.error();
+    warnings.push_back("no model: " + found.error().message);
     return Engine(std::move(*config), nullptr);
   }
-  if (config->backend != Backend::kAuto) return Engine(std::move(*config), std::move(*predictor));
+  warnings.insert(warnings.end(), found->warnings.begin(), found->warnings.end());
+  auto& predictor = found->predictor;
+  if (config->backend != Backend::kAuto) return Engine(std::move(*config), std::move(predictor));
   // As the daemon computes, which may differ from another way in the last digits.
-  auto fastest = (*predictor)->by_fastest_routes();
+  auto fastest = predictor->by_fastest_routes();
   if (!fastest) return fastest.error();
   return Engine(std::move(*config), std::move(*fastest));
 }

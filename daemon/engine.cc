@@ -62,8 +62,19 @@ std::vector<uint32_t> decide_uids(const Config& config, std::vector<std::string>
   return uids;
 }
 
-Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& config) {
-  return RuntimePredictor::load(config.model, config.backend == Backend::kCuda ? "cuda" : "auto");
+Result<LoadedPredictor> load_predictor(const Config& config) {
+  auto model = ModelFile::open(config.model);
+  if (!model) return model.error();
+  LoadedPredictor loaded;
+  if (config.backend == Backend::kCuda) {
+    const auto on_card = RuntimePredictor::with(*model, "cuda");
+    if (on_card) return LoadedPredictor{*on_card, {}};
+    loaded.warnings.push_back("backend: cuda: " + on_card.error().message + "; the CPU answers");
+  }
+  auto on_cpu = RuntimePredictor::with(std::move(*model));
+  if (!on_cpu) return Error{config.model + ": " + on_cpu.error().message};
+  loaded.predictor = std::move(*on_cpu);
+  return loaded;
 }
 
 Decision Engine::decide(const Submission& submission, const Terms& terms,

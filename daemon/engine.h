@@ -57,8 +57,12 @@ std::vector<std::string> resolve_users(Config& config);
 // root, slurm_user and who we are: who may ask for decisions and report.
 std::vector<uint32_t> decide_uids(const Config& config, std::vector<std::string>& warnings);
 
-// Loads the model that the configuration names.
-// Errors: those of RuntimePredictor::load.
-Result<std::shared_ptr<const RuntimePredictor>> load_predictor(const Config& config);
+struct LoadedPredictor {
+  std::shared_ptr<const RuntimePredictor> predictor;
+  std::vector<std::string> warnings;  // the GPU that is asked for is not to be had: the CPU answers
+};
+// Loads the model that the configuration names, for the backend that it names.
+// Errors: those of RuntimePredictor::load on a CPU.
+Result<LoadedPredictor> load_predictor(const Config& config);
 
 }  // namespace auspex

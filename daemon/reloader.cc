@@ -18,14 +18,9 @@ Result<Loaded> load_engine(const std::string& config_path, bool model_required) 
   loaded.model_file = identity_of(config->model);
   std::shared_ptr<const RuntimePredictor> predictor;
   auto found = load_predictor(*config);
-  if (!found && config->backend == Backend::kCuda) {
-    const std::string why = found.error().message;
-    config->backend = Backend::kCpu;
-    found = load_predictor(*config);
-    if (found) loaded.warnings.push_back("backend: cuda: " + why + "; the CPU answers");
-  }
   if (found) {
-    predictor = *found;
+    predictor = std::move(found->predictor);
+    loaded.warnings.insert(loaded.warnings.end(), found->warnings.begin(), found->warnings.end());
   } else if (model_required) {
     return found.error();
   } else {

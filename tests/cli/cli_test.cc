@@ -306,6 +306,20 @@ TEST_F(Cli, CheckConfigShowsWhatHolds) {
   EXPECT_EQ(json::parse(without.out).at("warnings").size(), 1U);
 }
 
+// As the daemon, which may run on another machine.
+TEST_F(Cli, WithoutAGpuTheCpuAnswersAndItIsSaid) {
+  if (fs::exists("/dev/nvidiactl")) GTEST_SKIP() << "this machine has one";
+  write("gpu.yaml", "model: " + path("model") + "\nbackend: cuda\n");
+  const Ran checked = run_auspex({"check-config", "--json", path("gpu.yaml")});
+  EXPECT_EQ(checked.code, kDone) << checked.err;
+  const std::string warning = json::parse(checked.out).at("warnings").at(0);
+  EXPECT_THAT(warning, StartsWith("backend: cuda: no GPU: "));
+  const Ran ran = run_auspex({"dry-run", "--config", path("gpu.yaml"), "--json", path("job.sh")});
+  EXPECT_EQ(ran.code, kDone) << ran.err;
+  EXPECT_THAT(ran.out, Not(HasSubstr("no_model")));
+  EXPECT_THAT(ran.out + ran.err, HasSubstr("the CPU answers"));
+}
+
 TEST_F(Cli, ModelShowTellsWhatAFileHolds) {
   const json answer = json::parse(run_auspex({"model", "show", "--json", path("model")}).out);
   EXPECT_EQ(answer.at("trained_on"), "constant");
