@@ -155,6 +155,15 @@ TEST(CudaOtherVersion, IsRefused) {
             "no GPU: libauspex_cuda.so is of version 99, this program needs version 5");
 }
 
+// The module as it is built, where what is taken for a driver is none.
+TEST(CudaRealModule, RefusesADriverThatIsNone) {
+  EXPECT_TRUE(cuda_backends().empty());
+  EXPECT_THAT(load_network(small_model(), "cuda").error().message, testing::StartsWith("no GPU: "));
+  EXPECT_NE(::dlopen(cuda::kModuleFile, RTLD_NOW | RTLD_NOLOAD), nullptr);
+  EXPECT_EQ(emulated::settings(), nullptr);
+  EXPECT_EQ(cuda_state().fault, "");
+}
+
 TEST(CudaNoDriver, IsSaid) {
   EXPECT_TRUE(cuda_backends().empty());
   EXPECT_THAT(load_network(small_model(), "fp32-cuda").error().message,
