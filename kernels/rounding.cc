@@ -70,13 +70,34 @@ void keep_pairs(std::span<float> column) {
 
 }  // namespace
 
-RoundedWeights rounded(const LayerView& layer, uint32_t rows, Precision precision) {
-  RoundedWeights out{rows, layer.outputs, {}, std::vector<float>(layer.outputs)};
-  out.values.resize(size_t{rows} * layer.outputs);
-  const bool int4 = precision == Precision::kInt4;
+namespace {
+
+// A column's scale is its largest weight alone: row by row, as the weights lie.
+void round_int8(const LayerView& layer, RoundedWeights& out) {
+  const size_t columns = layer.outputs;
+  for (size_t row = 0; row < out.rows; ++row) {
+    const float* const weights = layer.weights + row * columns;
+    for (size_t c = 0; c < columns; ++c) {
+      out.scales[c] = std::max(out.scales[c], std::abs(weights[c]));
+    }
+  }
+  std::vector<float> inverse(columns);
+  for (size_t c = 0; c < columns; ++c) inverse[c] = inverse_of(out.scales[c] /= kInt8Most);
+  for (size_t row = 0; row < out.rows; ++row) {
+    const float* const weights = layer.weights + row * columns;
+    int8_t* const values = out.values.data() + row * columns;
+    for (size_t c = 0; c < columns; ++c) {
+      values[c] = static_cast<int8_t>(nearest(weights[c], inverse[c], kInt8Most));
+    }
+  }
+}
+
+// Columns are looked at whole, those of a cache line at a time.
+void round_by_columns(const LayerView& layer, bool int4, RoundedWeights& out) {
+  const size_t rows = out.rows;
   const float most = int4 ? kInt4Most : kInt8Most;
-  constexpr uint32_t kBlock = 16;  // columns of one cache line
-  std::vector<float> columns(size_t{kBlock} * rows);
+  constexpr uint32_t kBlock = 16;
+  std::vector<float> columns(kBlock * rows);
   for (uint32_t first = 0; first < layer.outputs; first += kBlock) {
     const uint32_t count = std::min(kBlock, layer.outputs - first);
     for (size_t i = 0; i < rows; ++i) {
@@ -87,7 +108,7 @@ RoundedWeights rounded(const LayerView& layer, uint32_t rows, Precision precisio
     float inverse[kBlock];
     for (size_t c = 0; c < count; ++c) {
       const std::span<float> column(columns.data() + c * rows, rows);
-      if (precision == Precision::kInt8Pairs) keep_pairs(column);
+      if (!int4) keep_pairs(column);
       const float scale = int4 ? least_error_scale(column) : largest_of(column) / most;
       out.scales[first + c] = scale;
       inverse[c] = inverse_of(scale);
@@ -98,6 +119,18 @@ RoundedWeights rounded(const LayerView& layer, uint32_t rows, Precision precisio
             static_cast<int8_t>(nearest(columns[c * rows + i], inverse[c], most));
       }
     }
+  }
+}
+
+}  // namespace
+
+RoundedWeights rounded(const LayerView& layer, uint32_t rows, Precision precision) {
+  RoundedWeights out{rows, layer.outputs, {}, std::vector<float>(layer.outputs)};
+  out.values.resize(size_t{rows} * layer.outputs);
+  if (precision == Precision::kInt8) {
+    round_int8(layer, out);
+  } else {
+    round_by_columns(layer, precision == Precision::kInt4, out);
   }
   return out;
 }
