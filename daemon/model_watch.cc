@@ -59,6 +59,7 @@ void ModelWatch::follow(const std::string& path, const FileIdentity& loaded) {
   watched_->path = path;
   watched_->seen = loaded;
   ++watched_->followed;
+  changed();  // what was told of until now is not about it
 }
 
 bool ModelWatch::changed() {

@@ -270,11 +270,11 @@ class Choices(unittest.TestCase):
             self.assertEqual(gpu_tests.sanitizer_of(folder), path)
 
     def test_programs_at_the_same_time(self):
-        shell = [['sh', '-c', text] for text in ('sleep 0.3; echo one', 'exit 3', 'sleep 60')]
-        ended = child.run_together([*shell, ['/nowhere']], 1)
+        shell = [['sh', '-c', text] for text in ('sleep 1; echo one', 'exit 3', 'sleep 60')]
+        ended = child.run_together([*shell, ['/nowhere']], 3)
         self.assertEqual([one.status for one in ended], ['ok', 'failed', 'timeout', 'missing'])
         self.assertEqual(ended[0].out, 'one\n')
-        self.assertEqual([one.reason for one in ended[1:3]], ['exit code 3', 'ended after 1 s'])
+        self.assertEqual([one.reason for one in ended[1:3]], ['exit code 3', 'ended after 3 s'])
         self.assertLess(ended[1].seconds, ended[0].seconds)  # each has its own
 
     def test_fastest_backends_of_the_cpu(self):
